@@ -1,0 +1,15 @@
+"""Run folders: durable files, checkpoints, tables, fields and provenance of one run."""
+
+from femsim.results.files import append_line, write_bytes, write_json, write_npz, write_table, write_text
+from femsim.results.folder import RunFolder, open_run
+
+__all__ = [
+    "RunFolder",
+    "append_line",
+    "open_run",
+    "write_bytes",
+    "write_json",
+    "write_npz",
+    "write_table",
+    "write_text",
+]

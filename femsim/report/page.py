@@ -1,0 +1,126 @@
+"""One self-contained HTML page of a run: no script, no request, opens anywhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from femsim.errors import FemsimError
+from femsim.report import charts, words
+from femsim.report.read import RunData, read_run
+from femsim.report.scenes import PICTURES, render_run
+from femsim.results import RunFolder, write_text
+
+WEAKEST_FIRST = {"assumed": 0, "derived": 1, "recalled": 2, "found": 3}
+
+
+def write_report(folder: RunFolder, *, note: Callable[[str], None] = lambda text: None) -> Path:
+    """Render the pictures in a child process and write ``report.html`` into the run folder.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        A run, complete or not.
+    note : callable
+        Receives one sentence when pictures are missing.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    missing = ""
+    try:
+        render_run(folder)
+    except FemsimError as error:
+        missing = str(error)
+        note(missing)
+    path = folder / "report.html"
+    write_text(path, render_page(read_run(folder), missing))
+    return path
+
+
+def render_page(run: RunData, missing_pictures: str = "") -> str:
+    """Fill the template with a run's data; ``missing_pictures`` says why there are none."""
+    environment = Environment(
+        loader=PackageLoader("femsim.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=_number, duration=words.duration, count=words.count)
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        record=run.record,
+        headline=words.headline(run),
+        answer=words.answer(run),
+        pictures=_pictures(run.folder),
+        missing_pictures=missing_pictures,
+        charts=_charts(run),
+        parameters=sorted(run.record.get("parameters", []), key=lambda entry: WEAKEST_FIRST[entry["mark"]]),
+    )
+
+
+def _pictures(folder: RunFolder) -> list[dict[str, str]]:
+    found = []
+    for name, caption in PICTURES.items():
+        path = folder / "pictures" / f"{name}.png"
+        if path.is_file():
+            found.append({"name": name, "caption": caption, "data": _data_uri("image/png", path.read_bytes())})
+    return found
+
+
+def _charts(run: RunData) -> dict[str, Markup]:
+    makers: Mapping[str, tuple[Callable[[RunData], str], list[dict[str, Any]], str]] = {
+        "screws": (
+            charts.screw_courses,
+            run.timeline,
+            "Motion, holding force and lateral stiffness of screws over time",
+        ),
+        "states": (charts.state_courses, run.timeline, "Bonded fraction, damage and clearance of screws over time"),
+        "tissue": (
+            charts.tissue_strips,
+            run.tissue,
+            "Dose, vessels, oxygen, cells and stiffness along the jaw at surgery",
+        ),
+        "hardware": (charts.hardware_bars, run.hardware, "Stress of plate and screws against yield and endurance"),
+        "interface": (
+            charts.interface_maps,
+            run.patches,
+            "Thread hold left on the interface of every screw at the end",
+        ),
+    }
+    images = {}
+    for name, (make, available, alt) in makers.items():
+        if available:
+            source = _data_uri("image/svg+xml", make(run).encode("utf-8"))
+            images[name] = Markup('<img class="chart" src="{}" alt="{}">').format(Markup(source), alt)
+    return images
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _number(value: Any, digits: int = 3) -> str:
+    """Spell a number for people: three significant digits, no needless exponent; an unknown one as a dash."""
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return ", ".join(_number(item, digits) for item in value)
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        text = f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+        return text
+    return f"{value:.{digits}g}"

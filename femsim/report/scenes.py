@@ -1,0 +1,255 @@
+"""PyVista pictures of a run, rendered in a child process because VTK aborts without a GL library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from femsim.errors import FemsimError
+from femsim.report.read import RunData, read_run
+from femsim.results import RunFolder
+
+if TYPE_CHECKING:
+    import pyvista as pv
+
+BONE, TITANIUM, REMOVED, LOOSE = "#e9dcc3", "#aab2bd", "#b8a28c", "#c8380b"
+SIZE = (1400, 1000)
+RENDER_SECONDS = 300
+"""A software renderer needs seconds per picture; past this it hangs."""
+
+PICTURES = {
+    "operation": "Plate and screws on the jaw. The removed part is shown transparent.",
+    "closeup": "Screws at the end of the run, coloured by their motion against bone; loose screws are named in red.",
+    "stress": "Von Mises stress in plate and screws under the first task at full bite force, on the day of surgery.",
+    "dose": "Dose in the bone, as EQD2.",
+    "stiffness": "Stiffness of the bone on the day of surgery, as a fraction of healthy bone at the same place.",
+}
+
+
+def render_run(folder: RunFolder) -> None:
+    """Render every picture the folder has data for, in a child process.
+
+    Raises
+    ------
+    FemsimError
+        The renderer could not work; the message says what to install.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "femsim.report.scenes", str(folder.path)],
+            capture_output=True,
+            text=True,
+            timeout=RENDER_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FemsimError(
+            f"no pictures: the renderer did not finish within {RENDER_SECONDS} s; check the GL library"
+        ) from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1][:160]
+        folder.log("rendering failed", returncode=done.returncode, stderr=done.stderr[-2000:])
+        raise FemsimError(
+            f"no pictures: the renderer stopped with code {done.returncode} ({last}); install libegl1 and "
+            "libgl1-mesa-dri (Debian, Ubuntu) and run `femsim report` on the folder again"
+        )
+
+
+def show_run(folder: RunFolder) -> None:
+    """Open an interactive window on the close-up scene of a run."""
+    run = read_run(folder)
+    plotter = _plotter(off_screen=False)
+    draw = draw_closeup if (folder / "fields" / "end.vtu").is_file() else draw_operation
+    draw(plotter, run)
+    plotter.show(title=f"femsim – {run.record.get('title', '')} – research use only")
+
+
+def draw_operation(plotter: pv.Plotter, run: RunData) -> None:
+    """Jaw, transparent removed part, plate and screws from the operated side."""
+    surfaces = _surfaces(run.folder)
+    plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, specular=0.15)
+    if "removed" in surfaces:
+        plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
+    _draw_hardware(plotter, surfaces)
+    _label_screws(plotter, run, surfaces)
+    _view(plotter, surfaces, zoom=1.15)
+
+
+def draw_closeup(plotter: pv.Plotter, run: RunData) -> None:
+    """Plate and screws with the screws coloured by motion, bone transparent."""
+    surfaces = _surfaces(run.folder)
+    plotter.add_mesh(surfaces["bone"], color=BONE, opacity=0.25, smooth_shading=True)
+    plotter.add_mesh(surfaces["plate"], color=TITANIUM, opacity=0.45, smooth_shading=True, split_sharp_edges=True)
+    screws = surfaces["screws"].copy()
+    motion = np.array([row["motion_p95_um"] for row in run.screws])
+    screws.cell_data["motion"] = motion[np.asarray(screws.cell_data["screw"])]
+    limit = float(run.record["criteria"]["motion_um"])
+    bar = _bar("motion of the screw in bone, 95th percentile [um]")
+    plotter.add_mesh(screws, scalars="motion", cmap="cividis", clim=(0, limit), scalar_bar_args=bar)
+    _label_screws(plotter, run, surfaces)
+    _view(plotter, surfaces, zoom=1.0, focus="plate")
+
+
+def draw_stress(plotter: pv.Plotter, run: RunData) -> None:
+    """Von Mises stress on plate and screws; bone transparent."""
+    grid = _grid(run.folder, "surgery")
+    hardware = grid.extract_cells(np.asarray(grid.cell_data["region"]) != 1).extract_surface(algorithm=None)
+    surfaces = _surfaces(run.folder)
+    plotter.add_mesh(surfaces["bone"], color=BONE, opacity=0.15, smooth_shading=True)
+    values = np.asarray(hardware.cell_data["von_mises"])
+    plotter.add_mesh(
+        hardware,
+        scalars="von_mises",
+        cmap="inferno",
+        clim=(0, float(np.percentile(values, 99.5))),
+        scalar_bar_args=_bar("von Mises stress [MPa]"),
+    )
+    _view(plotter, surfaces, zoom=1.0, focus="plate")
+
+
+def draw_dose(plotter: pv.Plotter, run: RunData) -> None:
+    """Dose on the surface of the bone."""
+    _draw_bone_field(plotter, run, "eqd2", "viridis", "dose, EQD2 [Gy]", None)
+
+
+def draw_stiffness(plotter: pv.Plotter, run: RunData) -> None:
+    """Relative stiffness of the bone."""
+    _draw_bone_field(plotter, run, "young_ratio", "cividis", "stiffness, fraction of healthy bone [-]", (None, 1.0))
+
+
+def _draw_bone_field(
+    plotter: pv.Plotter,
+    run: RunData,
+    field: str,
+    cmap: str,
+    title: str,
+    limits: tuple[float | None, float | None] | None,
+) -> None:
+    grid = _grid(run.folder, "surgery")
+    bone = grid.extract_cells(np.asarray(grid.cell_data["region"]) == 1).extract_surface(algorithm=None)
+    values = np.asarray(bone.cell_data[field])
+    low, high = limits or (0.0, None)
+    clim = (float(values.min()) if low is None else low, max(float(values.max()), 1e-9) if high is None else high)
+    if clim[1] - clim[0] < 1e-6:  # a healthy or uniform jaw still needs a colour scale
+        clim = (clim[0] - 0.5, clim[1]) if clim[0] > 0.5 else (clim[0], clim[0] + 1.0)
+    surfaces = _surfaces(run.folder)
+    plotter.add_mesh(bone, scalars=field, cmap=cmap, clim=clim, scalar_bar_args=_bar(title))
+    _draw_hardware(plotter, surfaces)
+    _view(plotter, surfaces, zoom=1.15)
+
+
+def _draw_hardware(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData]) -> None:
+    plotter.add_mesh(surfaces["plate"], color=TITANIUM, smooth_shading=True, split_sharp_edges=True, specular=0.4)
+    plotter.add_mesh(surfaces["screws"], color="#8d97a5", specular=0.4)
+
+
+def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
+    loose = {row["screw"]: bool(row["loose"]) for row in run.screws}
+    outward = _outward(surfaces)
+    for wanted, colour in ((False, "#111111"), (True, LOOSE)):
+        chosen = [screw for screw in run.record["operation"]["screws"] if loose.get(screw["name"], False) is wanted]
+        if chosen:
+            heads = np.array([screw["head"] for screw in chosen])
+            places = heads - 3.0 * np.array([screw["axis"] for screw in chosen]) + 1.5 * outward
+            plotter.add_point_labels(
+                places,
+                [screw["name"] for screw in chosen],
+                font_size=24,
+                text_color=colour,
+                bold=wanted,
+                shape="rounded_rect",
+                shape_color="white",
+                shape_opacity=0.75,
+                show_points=False,
+                always_visible=True,
+            )
+
+
+def _outward(surfaces: dict[str, pv.PolyData]) -> np.ndarray:
+    """Horizontal direction from the middle of the jaw to the plate: where a surgeon would stand."""
+    jaw = np.asarray(surfaces["bone"].points)
+    middle = 0.5 * (jaw.min(axis=0) + jaw.max(axis=0))
+    offset = np.asarray(surfaces["plate"].points).mean(axis=0) - middle
+    offset[2] = 0.0
+    length = np.linalg.norm(offset)
+    return offset / length if length > 1.0 else np.array([0.0, -1.0, 0.0])
+
+
+def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float, focus: str = "bone") -> None:
+    direction = _outward(surfaces) + np.array([0.0, -0.25, 0.28])
+    target = surfaces[focus]
+    centre = np.array(target.center)
+    plotter.camera.focal_point = centre
+    plotter.camera.position = centre + 4 * target.length * direction / np.linalg.norm(direction)
+    plotter.camera.up = (0.0, 0.0, 1.0)
+    plotter.camera.parallel_projection = True
+    plotter.camera.parallel_scale = 0.5 * target.length / zoom * 0.82
+    plotter.renderer.reset_camera_clipping_range()
+
+
+def _bar(title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "title_font_size": 24,
+        "label_font_size": 22,
+        "position_x": 0.2,
+        "position_y": 0.03,
+        "width": 0.6,
+        "height": 0.09,
+        "n_labels": 5,
+        "color": "black",
+        "fmt": "%.3g",
+    }
+
+
+def _plotter(*, off_screen: bool) -> pv.Plotter:
+    import pyvista as pv
+
+    plotter = pv.Plotter(off_screen=off_screen, window_size=list(SIZE), lighting="light kit")
+    plotter.set_background("white")
+    return plotter
+
+
+def _surfaces(folder: RunFolder) -> dict[str, pv.PolyData]:
+    import pyvista as pv
+
+    return {path.stem: pv.read(path) for path in sorted((folder / "surfaces").glob("*.vtp"))}
+
+
+def _grid(folder: RunFolder, name: str) -> pv.UnstructuredGrid:
+    import pyvista as pv
+
+    return pv.read(folder / "fields" / f"{name}.vtu")
+
+
+SCENES: dict[str, tuple[Callable[[pv.Plotter, RunData], None], str]] = {
+    "operation": (draw_operation, "surfaces/plate.vtp"),
+    "closeup": (draw_closeup, "fields/end.vtu"),
+    "stress": (draw_stress, "fields/surgery.vtu"),
+    "dose": (draw_dose, "fields/surgery.vtu"),
+    "stiffness": (draw_stiffness, "fields/surgery.vtu"),
+}
+
+
+def _render_all(path: Path) -> None:
+    run = read_run(RunFolder(path))
+    for name, (draw, needed) in SCENES.items():
+        if not (path / needed).is_file():
+            continue
+        plotter = _plotter(off_screen=True)
+        plotter.enable_anti_aliasing("ssaa")
+        draw(plotter, run)
+        target = path / "pictures" / f"{name}.png"
+        part = target.with_name(f".part-{target.name}")
+        plotter.screenshot(part)
+        part.replace(target)
+        plotter.close()
+
+
+if __name__ == "__main__":
+    _render_all(Path(sys.argv[1]))
