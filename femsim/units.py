@@ -37,7 +37,7 @@ def parse_quantity(text: str, unit: str, *, name: str = "value") -> float:
     registry = _registry()
     shown = unit or "a plain number"
     try:
-        quantity = registry.Quantity(text)
+        quantity: pint.Quantity = registry.Quantity(text)
     except pint.UndefinedUnitError as error:
         raise InputError(f"{name}: unknown unit in {text!r} ({error}); write it in {shown}") from error
     except Exception as error:  # pint lets tokenizer and syntax errors of several kinds through

@@ -104,7 +104,7 @@ class Surface:
         origin = np.asarray(origin, dtype=float)
         hits, cells = vtkPoints(), vtkIdList()
         end = origin + length * np.asarray(direction, dtype=float)
-        self._locator.IntersectWithLine(origin, end, 1e-9, hits, cells)
+        self._locator.IntersectWithLine(origin.tolist(), end.tolist(), 1e-9, hits, cells)
         if hits.GetNumberOfPoints() == 0:
             return np.zeros(0)
         distance = np.sort(np.linalg.norm(vtk_to_numpy(hits.GetData()) - origin, axis=1))

@@ -81,19 +81,19 @@ def _charts(run: RunData) -> dict[str, Markup]:
         "screws": (
             charts.screw_courses,
             run.timeline,
-            "Motion, holding force and lateral stiffness of screws over time",
+            "Motion, holding force and lateral stiffness of screws",
         ),
         "states": (charts.state_courses, run.timeline, "Bonded fraction, damage and clearance of screws over time"),
         "tissue": (
             charts.tissue_strips,
             run.tissue,
-            "Dose, vessels, oxygen, cells and stiffness along the jaw at surgery",
+            "Dose, vessels, oxygen, cells, stiffness along the jaw",
         ),
         "hardware": (charts.hardware_bars, run.hardware, "Stress of plate and screws against yield and endurance"),
         "interface": (
             charts.interface_maps,
             run.patches,
-            "Thread hold left on the interface of every screw at the end",
+            "Thread hold left on the interface of every screw",
         ),
     }
     images = {}
