@@ -1,0 +1,7 @@
+"""Curtain coordinates of a jaw."""
+
+from __future__ import annotations
+
+
+class Arch:
+    pass

@@ -1,0 +1,181 @@
+"""A laboratory specimen with the same Operation type as a jaw: two bone blocks bridged by a straight plate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from femsim.errors import GeometryError
+from femsim.geometry.operation import Operation
+from femsim.geometry.plate import Plate, plate_section, sweep_section
+from femsim.geometry.screws import Screw, place_screw, screw_thread
+from femsim.geometry.sites import BiteSite, Foundation, LoadSite
+from femsim.geometry.surface import Surface, merge_surfaces
+from femsim.parameters import ParameterSet
+
+PATH_STEP = 2.0
+"""Spacing [mm] of the plate's sections; the plate is straight, so only the shape of its triangles depends on it."""
+
+
+@dataclass(frozen=True)
+class UniformCortex:
+    """Cortical shell of one thickness.
+
+    Attributes
+    ----------
+    thickness : float
+        [mm]
+    """
+
+    thickness: float
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Thickness at points (n, 3), shape (n,) [mm]."""
+        return np.full(len(points), self.thickness)
+
+
+def box_surface(low: np.ndarray, high: np.ndarray) -> Surface:
+    """Closed box between two corners [mm], twelve triangles facing outwards."""
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    corner = np.array([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)])
+    quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
+    triangles = np.array([t for a, b, c, d in quads for t in ([a, b, c], [a, c, d])])
+    return Surface(low + corner * (high - low), triangles)
+
+
+def bench_block(
+    parameters: ParameterSet,
+    *,
+    plate_preset: str = "reconstruction-2.5",
+    screw_preset: str = "locking-2.4",
+    per_block: int = 2,
+    gap: float | None = None,
+    length: str | float = "bicortical",
+) -> Operation:
+    """Two bone blocks A (left, clamped) and B (right, loaded) along x with a plate on their front face.
+
+    Block A is held by a stiff foundation on its far end. An actuator pulls block B upwards and the bite ``tip`` holds
+    B at its far end, so that a task on ``tip`` works as in a jaw.
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+        Cards ``bench``, ``plates``, ``screws``.
+    plate_preset, screw_preset : str
+        As for a jaw.
+    per_block : int
+        Screws in each block, 1 to 6.
+    gap : float, optional
+        Distance between the blocks [mm].
+    length : ``"bicortical"``, ``"monocortical"`` or float
+        Screw length [mm] from the plate's outer face to the tip.
+
+    Raises
+    ------
+    InputError
+        Unknown preset.
+    GeometryError
+        A number out of its range or a screw that misses the bone.
+    """
+    bench = parameters.group("bench")
+    if gap is not None and not 1.0 <= gap <= 100.0:
+        raise GeometryError(f"bench block: gap is {gap} mm, allowed are 1 to 100 mm")
+    if not 1 <= per_block <= 6:
+        raise GeometryError(f"bench block: {per_block} screws per block, allowed are 1 to 6")
+    section = plate_section(parameters, plate_preset)
+    width, thickness, pitch = section["width"], section["thickness"], section["pitch"]
+    half_gap = (bench["gap"] if gap is None else gap) / 2
+    first = parameters["plates.min_distance_to_cut"]
+    half_height = bench["height"] / 2
+    block = first + pitch * (per_block - 1) + bench["end_margin"]
+    far = half_gap + block
+    bone = merge_surfaces(
+        [
+            box_surface([half_gap, 0, -half_height], [far, bench["depth"], half_height]),
+            box_surface([-far, 0, -half_height], [-half_gap, bench["depth"], half_height]),
+        ]
+    )
+    # Block A lies at +x (left) and B at -x, so that "left" means the same as in a jaw.
+    offsets = half_gap + first + pitch * np.arange(per_block)
+    x_holes = np.r_[offsets[::-1], -offsets]
+    y_plate = -(parameters["plates.standoff"] + thickness / 2)
+    end = offsets[-1] + parameters["plates.end_margin"]
+    stations = np.linspace(end, -end, int(np.ceil(2 * end / PATH_STEP)) + 1)
+    path = np.stack([stations, np.full_like(stations, y_plate), np.zeros_like(stations)], axis=1)
+    outward = np.tile([0.0, -1.0, 0.0], (len(path), 1))
+    holes = np.stack([x_holes, np.full_like(x_holes, y_plate), np.zeros_like(x_holes)], axis=1)
+    plate = Plate(
+        name="plate",
+        surface=sweep_section(path, outward, width, thickness),
+        path=path,
+        outward=outward,
+        holes=holes,
+        hole_axes=np.tile([0.0, 1.0, 0.0], (len(holes), 1)),
+        width=width,
+        thickness=thickness,
+        clearance=(parameters["plates.standoff"],) * 2,
+    )
+    thread = screw_thread(parameters, screw_preset)
+    screws = []
+    for k, x in enumerate(x_holes):
+        screw = place_screw(
+            bone,
+            parameters,
+            thread,
+            name=f"screw-{k + 1}",
+            head=plate.holes[k] - plate.hole_axes[k] * thickness / 2,
+            axis=plate.hole_axes[k],
+            stump="A" if x > 0 else "B",
+            plate_name=plate.name,
+            length=length,
+        )
+        # The block's own face at the gap stands where a jaw's cut plane would.
+        screws.append(replace(screw, distance_to_cut=float(abs(x) - half_gap)))
+    return Operation(
+        bone=bone,
+        resection=None,
+        plates=(plate,),
+        screws=tuple(screws),
+        loads=(_pull(bench, half_gap + block / 2, half_height),),
+        foundations=(_clamp(bench, far, half_height),),
+        bites=(_tip(bench, far, half_height),),
+        dropped=(),
+        arch=None,
+        jaw=None,
+        cortical_thickness=UniformCortex(bench["cortex"]),
+        activations={"PULL": {"pull": 1.0}},
+    )
+
+
+def _pull(bench: dict[str, float], x: float, half_height: float) -> LoadSite:
+    return LoadSite(
+        name="pull",
+        point=np.array([-x, bench["depth"] / 2, half_height]),
+        direction=np.array([0.0, 0.0, 1.0]),
+        radius=bench["pad_radius"],
+        force_max=bench["pull"],
+        muscle="actuator",
+        side="B",
+    )
+
+
+def _clamp(bench: dict[str, float], far: float, half_height: float) -> Foundation:
+    return Foundation(
+        name="clamp",
+        point=np.array([far, bench["depth"] / 2, 0.0]),
+        normal=np.array([1.0, 0.0, 0.0]),
+        radius=float(np.hypot(bench["depth"] / 2, half_height)) * 1.01,
+        stiffness_normal=bench["clamp_normal"],
+        stiffness_tangential=bench["clamp_tangential"],
+    )
+
+
+def _tip(bench: dict[str, float], far: float, half_height: float) -> BiteSite:
+    return BiteSite(
+        name="tip",
+        point=np.array([-far + bench["pad_radius"], bench["depth"] / 2, half_height]),
+        normal=np.array([0.0, 0.0, -1.0]),
+        radius=bench["pad_radius"],
+        others=np.zeros((0, 3)),
+    )

@@ -1,0 +1,136 @@
+"""Where a bone is loaded, held and bitten on: muscle patches, elastic foundations, bite points, and the statics between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femsim.geometry.surface import Surface
+
+FACING = 0.3
+"""A triangle belongs to a site when its normal has at least this cosine to the site's outward direction; keeps a
+patch near an edge from spilling over to the faces behind it."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadSite:
+    """A patch of bone surface on which one muscle (or actuator) pulls.
+
+    Attributes
+    ----------
+    name : str
+        Unique, for example ``"SM_left"``.
+    point : ndarray, shape (3,)
+        Centre on the bone surface [mm].
+    direction : ndarray, shape (3,)
+        Unit direction of the pull.
+    radius : float
+        Radius of the patch [mm].
+    force_max : float
+        Force at full activation [N].
+    muscle : str
+        Full name.
+    side : str
+        ``left``, ``right`` or a block's name.
+    """
+
+    name: str
+    point: np.ndarray
+    direction: np.ndarray
+    radius: float
+    force_max: float
+    muscle: str
+    side: str
+
+
+@dataclass(frozen=True, eq=False)
+class Foundation:
+    """A patch of bone surface on an elastic layer.
+
+    Attributes
+    ----------
+    name : str
+        Unique, for example ``"condyle_left"``.
+    point, normal : ndarray, shape (3,)
+        Centre on the bone surface [mm] and unit outward normal of the bone there.
+    radius : float
+        Radius of the patch [mm].
+    stiffness_normal, stiffness_tangential : float
+        Foundation stiffness per area [N/mm3].
+    """
+
+    name: str
+    point: np.ndarray
+    normal: np.ndarray
+    radius: float
+    stiffness_normal: float
+    stiffness_tangential: float
+
+
+@dataclass(frozen=True, eq=False)
+class BiteSite:
+    """One or more patches of the occlusal surface whose mean displacement along ``normal`` a bite holds.
+
+    Attributes
+    ----------
+    name : str
+        ``incisal``, ``left-first-molar``, ``tooth-46``, ...
+    point : ndarray, shape (3,)
+        Centre of the first patch [mm].
+    normal : ndarray, shape (3,)
+        Unit direction in which the bite reaction pushes the jaw (downwards).
+    radius : float
+        Radius of each patch [mm].
+    others : ndarray, shape (k, 3)
+        Centres of further patches that share the bite (an intercuspal bite rests on both first molars).
+    """
+
+    name: str
+    point: np.ndarray
+    normal: np.ndarray
+    radius: float
+    others: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """Centres of all patches, shape (1 + k, 3) [mm]."""
+        return np.vstack([self.point[None], self.others])
+
+
+Site = LoadSite | Foundation | BiteSite
+
+
+def site_triangles(site: Site, surface: Surface) -> np.ndarray:
+    """Numbers of the surface triangles that make up a site's patch.
+
+    A triangle belongs to the patch when its centroid lies within ``radius`` of a centre and it does not face away
+    from the patch's outward direction (a foundation's ``normal``, against a bite's ``normal``; for a muscle, the
+    normal of the triangle nearest to its point). At least the nearest triangle is returned.
+
+    Parameters
+    ----------
+    site : LoadSite, Foundation or BiteSite
+    surface : Surface
+        Bone boundary, the planned one or the mesh's.
+
+    Returns
+    -------
+    ndarray of int, shape (k,)
+    """
+    centroids = surface.corners.mean(axis=1)
+    normals = surface.area_vectors / np.maximum(np.linalg.norm(surface.area_vectors, axis=1, keepdims=True), 1e-300)
+    chosen = np.zeros(len(centroids), dtype=bool)
+    for centre in site.points if isinstance(site, BiteSite) else site.point[None]:
+        distance = np.linalg.norm(centroids - centre, axis=1)
+        nearest = int(np.argmin(distance))
+        if isinstance(site, Foundation):
+            outward = site.normal
+        elif isinstance(site, BiteSite):
+            outward = -site.normal
+        else:
+            outward = normals[nearest]
+        patch = (distance < site.radius) & (normals @ outward > FACING)
+        patch[nearest] |= not patch.any()
+        chosen |= patch
+    return np.flatnonzero(chosen)
