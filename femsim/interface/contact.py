@@ -1,0 +1,409 @@
+"""Contact solve on the condensed problem: jumps of every patch under a load, bite reaction, wanted bite force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as sl
+
+from femsim.errors import ConvergenceError, InputError
+from femsim.interface.condensation import Operator
+from femsim.interface.law import Coefficients, InterfaceLaw, InterfaceState, PatchTissue
+
+TOLERANCE = 1e-8
+"""Residual forces over locked interface forces; leaves displacements better than 1e-6 of themselves."""
+
+FORCE_FLOOR = 1.0
+"""Smallest force scale of the residual test [N]; far below any chewing load, keeps a zero load solvable."""
+
+RESIDUAL_STIFFNESS = 1e-3
+"""Springs [N/mm3] under every patch that keep a screw without hold from floating off: seven decades below fresh bone.
+
+What they carry is reported as ``Equilibrium.residual_share``; a well-held screw leaves them below 1e-6."""
+
+UNSUPPORTED_SHARE = 0.01
+"""Above this share of interface force in the residual springs the screws do not hold the load: ``supported=False``."""
+
+UNSUPPORTED_JUMP = 5.0
+"""Jump [mm] beyond which small displacements mean nothing; a screw thread is a few tenths of a millimetre deep."""
+
+MAX_ITERATIONS = 400
+"""Steps of the energy minimisation; warm starts need about 5 to 20."""
+
+STALE_WINDOW, STALE_GAIN = 6, 0.1
+"""A kept factor is replaced when this many steps did not lower the residual by this factor: a new one costs as much."""
+
+FRESH_WINDOW = 2
+"""A new factor is given this many steps before it can be replaced in turn."""
+
+CAP_SETTLING = 60
+"""Steps after which the friction cap follows the pressure with growing inertia, so that it cannot chatter."""
+
+SEARCH_STEPS = 40
+"""Bisections and secants of a line search; each costs O(patches)."""
+
+SEARCH_SLOPE = 1e-3
+"""Remaining slope over first slope at which a line search ends; exact on a quadratic piece after one secant."""
+
+BITE_TOLERANCE = 1e-3
+"""Relative error of the bite reaction accepted by default."""
+
+BITE_ATTEMPTS = 25
+"""Secant steps towards a wanted bite force; two to four are usual, because statics nearly fix the ratio."""
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """Solution of one contact problem.
+
+    Attributes
+    ----------
+    q : ndarray, shape (m,)
+        Patch jumps, then bite displacements [mm].
+    forces : ndarray, shape (m,)
+        Interface forces that go with ``q``, area included [N].
+    jumps, tractions : ndarray, shape (p, 3)
+        Radial, axial, circumferential jump [mm] and traction [MPa] of every patch.
+    bite_reaction : float
+        Force of the bitten object on the jaw along the bite normal [N].
+    iterations, factorisations : int
+        Cost.
+    residual : float
+        Largest unbalanced force over the force scale.
+    residual_share : float
+        Share of the interface force carried by the residual springs.
+    supported : bool
+        Whether the screws hold this load. ``False`` is an answer (a stump is lost), not a failure of the solver.
+    """
+
+    q: np.ndarray
+    forces: np.ndarray
+    jumps: np.ndarray
+    tractions: np.ndarray
+    bite_reaction: float
+    iterations: int
+    factorisations: int
+    residual: float
+    residual_share: float
+    supported: bool
+
+
+class ContactSolver:
+    r"""Minimise the convex energy of the condensed contact problem.
+
+    .. math::
+        \tfrac12 q^T S_0 q - (G^{-1} g_0 a)^T q + \sum_p A_p \psi_p(q_p) + \tfrac12 k_{bite} \langle -q_{bite}\rangle^2,
+        \qquad S_0 = G^{-1} - \mathrm{diag}(k_{ref})
+
+    with S0 [N/mm] of the bulk, psi the law's potential [N/mm] at a held friction cap, a the load factors.
+
+    Conjugate gradients with exact line search, preconditioned by a kept Cholesky factor of S0 + diag(tangent): with a
+    new factor a step is Newton's, with a kept one it costs one matrix-vector product and two triangular solves. The
+    factor is renewed when progress is slow. Friction caps follow the pressure from step to step and agree with it at
+    convergence.
+
+    Parameters
+    ----------
+    operator : Operator
+        Condensed bulk.
+    thread_shape : ndarray, shape (p,)
+        Chapman's factor of every patch (``Patches.thread_shape``).
+    law : InterfaceLaw
+        Traction law.
+    bite_stiffness : float
+        Stiffness of the bitten object [N/mm]; it pushes only.
+
+    Notes
+    -----
+    Kept factors make results depend on earlier solves in the last digits (far below the tolerance). :meth:`forget`
+    drops them: call it wherever a resumed run has to continue bit-equal.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        thread_shape: np.ndarray,
+        law: InterfaceLaw,
+        bite_stiffness: float,
+        tolerance: float = TOLERANCE,
+    ) -> None:
+        if len(thread_shape) != operator.n_patches:
+            raise InputError(
+                f"contact: {len(thread_shape)} thread shapes for {operator.n_patches} patches; give one each"
+            )
+        self.operator = operator
+        self.law = law
+        self.tolerance = tolerance
+        self._thread_shape = np.asarray(thread_shape, dtype=float)
+        self._bite_stiffness = bite_stiffness
+        self._stiffness, self._locked = operator.bulk_stiffness()
+        self._factors: dict[str, np.ndarray] = {}
+
+    def forget(self) -> None:
+        """Drop kept factors, so that the next solves depend on their arguments only."""
+        self._factors.clear()
+
+    def coefficients(self, state: InterfaceState, tissue: PatchTissue) -> Coefficients:
+        """Freeze state and tissue for the law."""
+        return self.law.coefficients(state, tissue, self._thread_shape)
+
+    def accept(self, state: InterfaceState, tissue: PatchTissue, equilibrium: Equilibrium) -> InterfaceState:
+        """State after an equilibrium has been accepted: stick anchors of slipping patches move."""
+        return self.law.update(state, self.coefficients(state, tissue), equilibrium.jumps)
+
+    def solve(
+        self,
+        state: InterfaceState,
+        tissue: PatchTissue,
+        load: np.ndarray,
+        bite: int | None = None,
+        start: Equilibrium | np.ndarray | None = None,
+        key: str = "",
+    ) -> Equilibrium:
+        """Equilibrium under load factors ``load`` (n_loads,).
+
+        Parameters
+        ----------
+        state, tissue : InterfaceState, PatchTissue
+            Patch states; not changed.
+        load : ndarray, shape (n_loads,)
+            Factors of the operator's unit loads.
+        bite : int, optional
+            Bite point that bites on something; all others are free.
+        start : Equilibrium or ndarray (m,), optional
+            Starting guess; an extrapolation of earlier solutions saves most of the work.
+        key : str
+            Solves with the same key share a kept factor: name the task.
+
+        Raises
+        ------
+        ConvergenceError
+            Not converged although the screws hold.
+        InputError
+            Load or bite that the operator does not have.
+        """
+        load = np.asarray(load, dtype=float)
+        if load.shape != (self.operator.g_loads.shape[1],) or not np.isfinite(load).all():
+            raise InputError(
+                f"contact: load of shape {load.shape}; {self.operator.g_loads.shape[1]} finite factors needed"
+            )
+        if bite is not None and not 0 <= bite < self.operator.n_bites:
+            raise InputError(f"contact: bite point {bite}; the operator has {self.operator.n_bites}")
+        problem = _Problem(self, self.coefficients(state, tissue), self._locked @ load, bite)
+        q = start.q if isinstance(start, Equilibrium) else start
+        q = np.zeros(len(self._locked)) if q is None else np.array(q, dtype=float)
+        return problem.minimise(q, key)
+
+    def solve_for_bite_force(
+        self,
+        state: InterfaceState,
+        tissue: PatchTissue,
+        activation: np.ndarray,
+        bite: int,
+        force: float,
+        start: Equilibrium | np.ndarray | None = None,
+        scale: float | None = None,
+        key: str = "",
+        tolerance: float = BITE_TOLERANCE,
+    ) -> tuple[Equilibrium, float]:
+        """Scale ``activation`` until the bite reaction is ``force`` [N]; return the equilibrium and the scale.
+
+        Parameters
+        ----------
+        activation : ndarray, shape (n_loads,)
+            Load factors at scale one.
+        scale : float, optional
+            First guess, from statics or from the step before.
+        tolerance : float
+            Relative error of the reaction allowed.
+
+        Raises
+        ------
+        ConvergenceError
+            The reaction cannot be reached: muscles do not close the jaw onto this bite point.
+        """
+        activation = np.asarray(activation, dtype=float)
+        if force == 0.0:
+            return self.solve(state, tissue, 0.0 * activation, bite, start, key), 0.0
+        if not force > 0:
+            raise InputError(f"contact: bite force {force} N; it must not be negative")
+        points = [(0.0, 0.0)]
+        trial = 1.0 if scale is None else scale
+        for _ in range(BITE_ATTEMPTS):
+            found = self.solve(state, tissue, trial * activation, bite, start, key)
+            reaction = found.bite_reaction
+            if abs(reaction - force) <= tolerance * force or not found.supported:
+                return found, trial
+            if reaction <= 0.0:
+                if trial > 1e3:
+                    break
+                trial *= 4.0
+                continue
+            points.append((trial, reaction))
+            trial, start = _next_scale(points, force), found.q * (_next_scale(points, force) / trial)
+        raise ConvergenceError(
+            f"bite force {force:g} N is not reached: reaction {reaction:.4g} N at {trial:.4g} times the "
+            "muscle activation; check which muscles remain and where the bite point lies"
+        )
+
+
+def _next_scale(points: list[tuple[float, float]], wanted: float) -> float:
+    """Secant through the two points nearest to the wanted reaction, held within a factor of four of the last scale."""
+    last = points[-1][0]
+    (s0, r0), (s1, r1) = sorted(points, key=lambda point: abs(point[1] - wanted))[:2]
+    guess = s1 + (wanted - r1) * (s0 - s1) / (r0 - r1) if r0 != r1 else last * wanted / points[-1][1]
+    return float(np.clip(guess, last / 4.0, last * 4.0))
+
+
+class _Problem:
+    """One contact problem with frozen coefficients."""
+
+    def __init__(self, solver: ContactSolver, coefficients: Coefficients, right: np.ndarray, bite: int | None) -> None:
+        self.solver = solver
+        self.frozen = coefficients
+        self.right = right
+        self.n = 3 * solver.operator.n_patches
+        self.area = solver.operator.areas
+        self.bite = None if bite is None else self.n + bite
+        self.scale = max(float(np.linalg.norm(right)), FORCE_FLOOR)
+
+    def forces(self, q: np.ndarray, cap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Interface forces (m,) [N] and their tangent (m,) [N/mm]."""
+        traction, tangent = self.solver.law.response(self.frozen, q[: self.n].reshape(-1, 3), cap)
+        force, stiffness = np.zeros_like(q), np.zeros_like(q)
+        force[: self.n] = ((traction + RESIDUAL_STIFFNESS * q[: self.n].reshape(-1, 3)) * self.area[:, None]).ravel()
+        stiffness[: self.n] = ((tangent + RESIDUAL_STIFFNESS) * self.area[:, None]).ravel()
+        if self.bite is not None and q[self.bite] < 0.0:
+            force[self.bite] = self.solver._bite_stiffness * q[self.bite]
+            stiffness[self.bite] = self.solver._bite_stiffness
+        return force, stiffness
+
+    def cap(self, q: np.ndarray) -> np.ndarray:
+        return self.solver.law.friction_cap(self.frozen, q[: self.n].reshape(-1, 3))
+
+    def minimise(self, q: np.ndarray, key: str) -> Equilibrium:
+        bulk = self.solver._stiffness @ q
+        cap = self.cap(q)
+        force, tangent = self.forces(q, cap)
+        unbalanced = self.right - bulk - force
+        best, waited, factored, fresh = np.inf, 0, 0, False
+        factor = self.solver._factors.get(key)
+        direction, last = None, None
+        for iteration in range(MAX_ITERATIONS + 1):
+            error = float(np.linalg.norm(unbalanced)) / self.scale
+            if error <= self.solver.tolerance:
+                break
+            waited = 0 if error < STALE_GAIN * best else waited + 1
+            best = error if waited == 0 else best
+            if factor is None or waited > (FRESH_WINDOW if fresh else STALE_WINDOW):
+                factor = self._factorise(tangent)
+                self.solver._factors[key] = factor
+                best, waited, fresh, direction, factored = error, 0, True, None, factored + 1
+            step = _apply(factor, unbalanced)
+            direction = step if direction is None or last is None else _conjugate(step, unbalanced, *last, direction)
+            slope = float(direction @ unbalanced)
+            if slope <= 0.0:  # round-off or a moved friction cap has spoilt conjugacy: start again from the plain step
+                direction, slope = step, float(step @ unbalanced)
+            along = self.solver._stiffness @ direction
+            length = self._search(q, direction, along, bulk, cap, slope)
+            last = (unbalanced, float(step @ unbalanced))
+            q = q + length * direction
+            bulk = bulk + length * along
+            cap = self._follow(cap, self.cap(q), iteration)
+            force, tangent = self.forces(q, cap)
+            unbalanced = self.right - bulk - force
+        return self._finish(q, iteration, factored)
+
+    def _follow(self, cap: np.ndarray, wanted: np.ndarray, iteration: int) -> np.ndarray:
+        if iteration < CAP_SETTLING:
+            return wanted
+        return cap + (wanted - cap) * CAP_SETTLING / (CAP_SETTLING + iteration)
+
+    def _factorise(self, tangent: np.ndarray) -> np.ndarray:
+        """Lower Cholesky factor of S0 + diag(tangent); as a preconditioner it may be of single precision."""
+        for kind in (np.float32, np.float64):
+            hessian = self.solver._stiffness.astype(kind, order="F")
+            hessian.flat[:: len(tangent) + 1] += tangent.astype(kind)
+            try:
+                return np.asarray(sl.cholesky(hessian, lower=True, overwrite_a=True, check_finite=False))
+            except sl.LinAlgError:
+                continue
+        raise ConvergenceError(
+            "contact: the tangent stiffness is not positive definite; a part of the model has no screw and no foundation"
+        )
+
+    def _search(
+        self, q: np.ndarray, direction: np.ndarray, along: np.ndarray, bulk: np.ndarray, cap: np.ndarray, slope: float
+    ) -> float:
+        """Minimum of the energy along ``direction``: root of its monotone slope, by safeguarded secants."""
+        base = float(direction @ (self.right - bulk))
+        curvature = float(direction @ along)
+
+        def descent(length: float) -> float:
+            force, _ = self.forces(q + length * direction, cap)
+            return base - length * curvature - float(direction @ force)
+
+        low, low_value, high = 0.0, slope, np.inf
+        length = 1.0
+        for _ in range(SEARCH_STEPS):
+            value = descent(length)
+            if abs(value) <= SEARCH_SLOPE * slope:
+                break
+            if value > 0.0:
+                change = low_value - value
+                secant = length + value * (length - low) / change if change > 0.0 else np.inf
+                low, low_value = length, value
+            else:
+                change = low_value - value
+                high = length
+                secant = low + low_value * (length - low) / change
+            if np.isinf(high):
+                length = min(max(secant, 1.5 * length), 10.0 * length)
+            else:
+                width = high - low
+                length = secant if low + 0.01 * width < secant < high - 0.01 * width else 0.5 * (low + high)
+        return length
+
+    def _finish(self, q: np.ndarray, iterations: int, factored: int) -> Equilibrium:
+        cap = self.cap(q)
+        force, _ = self.forces(q, cap)
+        unbalanced = self.right - self.solver._stiffness @ q - force
+        error = float(np.linalg.norm(unbalanced)) / self.scale
+        jumps = q[: self.n].reshape(-1, 3)
+        tractions, _ = self.solver.law.response(self.frozen, jumps, cap)
+        residual = RESIDUAL_STIFFNESS * (self.area[:, None] * np.abs(jumps)).sum()
+        share = float(residual / max(float(np.abs(force[: self.n]).sum()), FORCE_FLOOR))
+        supported = share < UNSUPPORTED_SHARE and float(np.abs(jumps).max(initial=0.0)) < UNSUPPORTED_JUMP
+        # The last digits are lost when S0 q cancels to a few newtons; ten times the tolerance is still an equilibrium.
+        if not error <= 10.0 * self.solver.tolerance and supported:
+            raise ConvergenceError(
+                f"contact: unbalanced force {error:.1e} of the load after {iterations} steps (allowed "
+                f"{self.solver.tolerance:g}); largest jump {np.abs(jumps).max():.3g} mm; try a smaller load step"
+            )
+        reaction = 0.0 if self.bite is None else -float(force[self.bite])
+        return Equilibrium(
+            q=q,
+            forces=force,
+            jumps=jumps,
+            tractions=tractions,
+            bite_reaction=reaction,
+            iterations=iterations,
+            factorisations=factored,
+            residual=error,
+            residual_share=share,
+            supported=supported,
+        )
+
+
+def _apply(factor: np.ndarray, right: np.ndarray) -> np.ndarray:
+    kind = factor.dtype
+    return np.asarray(sl.cho_solve((factor, True), right.astype(kind), check_finite=False)).astype(float)
+
+
+def _conjugate(
+    step: np.ndarray, unbalanced: np.ndarray, before: np.ndarray, product_before: float, direction: np.ndarray
+) -> np.ndarray:
+    """Polak-Ribiere direction; falls back to the plain step when it would point back."""
+    ratio = float(step @ (unbalanced - before)) / product_before
+    return step + max(ratio, 0.0) * direction
