@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +17,10 @@ from femsim.units import parse_quantity
 
 MARKS = ("found", "recalled", "derived", "assumed")
 """Evidence marks, strongest first: found in published text, recalled from it, derived by arithmetic, assumed."""
+
+DISTRIBUTIONS = ("uniform", "loguniform", "normal", "fixed")
+
+_KEYS = {"symbol", "value", "unit", "range", "distribution", "source", "mark", "remark"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,9 @@ class ParameterSet:
         """Return a set with one value replaced; the entry keeps its source and gets the new origin."""
         if name not in self._entries:
             raise InputError(_unknown(name, self._entries))
-        return ParameterSet({**self._entries, name: replace(self._entries[name], value=value, origin=origin)})
+        changed = ParameterSet({**self._entries, name: replace(self._entries[name], value=value, origin=origin)})
+        changed._read = dict(self._read)
+        return changed
 
 
 def _unknown(name: str, entries: Mapping[str, Parameter]) -> str:
@@ -120,9 +127,14 @@ def _unknown(name: str, entries: Mapping[str, Parameter]) -> str:
 
 
 def _entry(name: str, raw: Mapping[str, object]) -> Parameter:
+    for key in raw.keys() - _KEYS:
+        raise ValueError(f"parameter {name}: unknown key {key!r}; allowed are {', '.join(sorted(_KEYS))}")
+    for key in ("symbol", "value", "source", "mark"):
+        if key not in raw:
+            raise ValueError(f"parameter {name}: {key!r} is missing")
     value = raw["value"]
     span = raw.get("range")
-    return Parameter(
+    entry = Parameter(
         name=name,
         symbol=str(raw["symbol"]),
         value=tuple(float(v) for v in value) if isinstance(value, list) else float(value),  # type: ignore[arg-type]
@@ -133,6 +145,18 @@ def _entry(name: str, raw: Mapping[str, object]) -> Parameter:
         mark=str(raw["mark"]),
         remark=str(raw.get("remark", "")),
     )
+    if entry.mark not in MARKS:
+        raise ValueError(f"parameter {name}: mark {entry.mark!r} is not one of {', '.join(MARKS)}")
+    if entry.distribution not in DISTRIBUTIONS:
+        raise ValueError(f"parameter {name}: distribution {entry.distribution!r} is not one of {', '.join(DISTRIBUTIONS)}")
+    if entry.distribution != "fixed" and entry.range is None:
+        raise ValueError(f"parameter {name}: distribution {entry.distribution!r} needs a range")
+    values = np.atleast_1d(np.asarray(entry.value))
+    if not np.all(np.isfinite(values)):
+        raise ValueError(f"parameter {name}: value {entry.value} is not finite")
+    if entry.range is not None and not np.all((entry.range[0] <= values) & (values <= entry.range[1])):
+        raise ValueError(f"parameter {name}: value {entry.value} lies outside its range {entry.range}")
+    return entry
 
 
 @cache
@@ -148,6 +172,18 @@ def _cards() -> dict[str, Parameter]:
             if name in entries:
                 raise ValueError(f"{path.name}: parameter {name} is defined twice")
             entries[name] = _entry(name, raw)
+    return entries
+
+
+@cache
+def load_references() -> dict[str, str]:
+    """Return the BibTeX entries that cards may cite, text by key, in the order of ``references.bib``."""
+    text = (resources.files("femsim.parameters") / "data" / "references.bib").read_text(encoding="utf-8")
+    entries: dict[str, str] = {}
+    for found in re.finditer(r"^@\w+\{\s*([^,\s]+)\s*,.*?^\}", text, flags=re.MULTILINE | re.DOTALL):
+        if found[1] in entries:
+            raise ValueError(f"references.bib: key {found[1]!r} is defined twice")
+        entries[found[1]] = found[0]
     return entries
 
 

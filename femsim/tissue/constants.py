@@ -1,0 +1,117 @@
+"""The constants of the tissue model, read once from the parameter cards and checked for physical sense."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from femsim.errors import InputError
+from femsim.parameters import ParameterSet
+
+SURFACES = {"plate_screw": "x", "machined": "x_machined", "tps": "x_tps", "sla": "x_sla", "ha": "x_ha"}
+"""Implant surfaces and the parameter that holds their resorption ratio."""
+
+_POSITIVE = (
+    "alpha_beta D50 nV tauV p0 pc pM p50 h Emax DE tauN tau_rho tauQ sC_dose sC_alpha_beta tlag u50 nu torque_time hbo_sessions"
+).split()
+_SHARES = ("Vmin", "Emax", "aC", "aT", "Bi", "chi", "etaH", "hbo_target")
+
+
+@dataclass(frozen=True)
+class TissueConstants:
+    """Constants of card ``tissue``, under the symbols of its equations; units mm, day, Gy, mmHg, and um for ``u50``.
+
+    The meaning, range, source and mark of each is in the card (:func:`femsim.parameters.load_parameters`).
+
+    Raises
+    ------
+    InputError
+        A value outside what the equations allow.
+    """
+
+    alpha_beta: float
+    penumbra: float
+    Vmin: float
+    D50: float
+    nV: float
+    tauV: float
+    p0: float
+    pc: float
+    R0_rc: float
+    pM: float
+    p50: float
+    h: float
+    sC: float
+    sC_dose: float
+    sC_alpha_beta: float
+    krep: float
+    Emax: float
+    DE: float
+    tauN: float
+    aC: float
+    aT: float
+    tau_rho: float
+    aQ: float
+    tauQ: float
+    stiffness_exponent: float
+    strength_exponent: float
+    quality_exponent: float
+    fatigue_exponent: float
+    kf: float
+    tlag: float
+    x: float
+    Bi: float
+    chi: float
+    u50: float
+    nu: float
+    kF: float
+    torque_gain: float
+    torque_time: float
+    etaH: float
+    hbo_target: float
+    hbo_sessions: float
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            low = "more than 0" if item.name in _POSITIVE else "0 or more"
+            if not (value > 0.0 if item.name in _POSITIVE else value >= 0.0):
+                raise InputError(f"parameter tissue.{item.name} is {value:g}; it must be {low}")
+            if item.name in _SHARES and value > 1.0:
+                raise InputError(f"parameter tissue.{item.name} is {value:g}; a share must lie between 0 and 1")
+        if self.Vmin == 0.0:
+            raise InputError("parameter tissue.Vmin is 0; without any vessel the oxygen model has no solution, use 0.01 or more")
+        if self.R0_rc <= 1.0:
+            raise InputError(f"parameter tissue.R0_rc is {self.R0_rc:g}; the tissue cylinder must be wider than its capillary (> 1)")
+        if self.pc <= self.p0:
+            raise InputError(f"parameter tissue.pc is {self.pc:g} mmHg; it must exceed tissue.p0 ({self.p0:g} mmHg)")
+        if self.aQ * self.Emax >= 1.0:
+            raise InputError(
+                f"parameters tissue.aQ x tissue.Emax give {self.aQ * self.Emax:g}; the product must be below 1 "
+                "or the matrix loses all quality"
+            )
+
+    @classmethod
+    def from_parameters(cls, parameters: ParameterSet, *, surface: str = "plate_screw") -> TissueConstants:
+        """Read the constants from a parameter set.
+
+        Parameters
+        ----------
+        parameters : ParameterSet
+            Must hold card ``tissue``.
+        surface : str
+            Implant surface, a key of :data:`SURFACES`.
+
+        Notes
+        -----
+        When ``alpha_beta`` is overridden and ``sC`` is not, ``sC`` is rescaled so that the cell kill of its calibration
+        experiment, ``exp(-sC EQD2(15 Gy x 1))``, stays what was measured.
+        """
+        if surface not in SURFACES:
+            raise InputError(f"implant surface {surface!r} is unknown; choose one of {', '.join(SURFACES)}")
+        values = {item.name: parameters[f"tissue.{item.name}"] for item in fields(cls) if item.name != "x"}
+        values["x"] = parameters[f"tissue.{SURFACES[surface]}"]
+        if parameters.entry("tissue.sC").origin == "card":
+            dose, reference, current = values["sC_dose"], values["sC_alpha_beta"], values["alpha_beta"]
+            if current != reference:  # ratio of the two EQD2 of one fraction
+                values["sC"] *= (dose + reference) / (2.0 + reference) * (2.0 + current) / (dose + current)
+        return cls(**values)

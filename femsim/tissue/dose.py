@@ -1,0 +1,165 @@
+"""Dose fields of radiotherapy courses and the dose metric EQD2 at points of the jaw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import erfc, ndtri
+
+from femsim.errors import InputError
+
+SIGMA_PER_PENUMBRA = 1.0 / (2.0 * float(ndtri(0.8)))
+"""Standard deviation of a Gaussian-blurred edge over its 20-80 % width (arithmetic: 2 x 0.8416 standard deviations)."""
+
+
+def eqd2(dose: ArrayLike, fractions: int, alpha_beta: float) -> NDArray[np.float64]:
+    """Equivalent dose in 2 Gy fractions, ``D (d + ab) / (2 + ab)`` with ``d = D / n``.
+
+    Parameters
+    ----------
+    dose : array_like
+        Total physical dose of one course at each point, Gy. Each point has its own dose per fraction.
+    fractions : int
+        Number of fractions, 1 or more.
+    alpha_beta : float
+        Gy.
+
+    Raises
+    ------
+    InputError
+        Negative or non-finite dose, fewer than one fraction, alpha/beta not positive.
+
+    Examples
+    --------
+    >>> float(eqd2(70.0, 35, 3.0))
+    70.0
+    >>> float(eqd2(15.0, 1, 3.0))
+    54.0
+    """
+    total = np.asarray(dose, dtype=float)
+    if not np.all(np.isfinite(total)):
+        raise InputError("dose holds a value that is not a finite number; every point needs a dose in Gy")
+    if total.size and total.min() < 0.0:
+        raise InputError(f"dose is {total.min():g} Gy at some point; it must be 0 or more")
+    _check_fractions(fractions)
+    if not (np.isfinite(alpha_beta) and alpha_beta > 0.0):
+        raise InputError(f"alpha/beta is {alpha_beta:g} Gy; it must be more than 0 (late bone damage: 1.8-4 Gy)")
+    return np.asarray(total * (total / fractions + alpha_beta) / (2.0 + alpha_beta))
+
+
+class DoseField(Protocol):
+    """Where a course puts its dose."""
+
+    def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return dose over prescription (n,) at points (n, 3) in mm."""
+
+
+@dataclass(frozen=True)
+class UniformField:
+    """The prescription everywhere."""
+
+    def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ones (n,)."""
+        return np.ones(len(_checked_points(points)))
+
+
+@dataclass(frozen=True)
+class TargetField:
+    """A spherical target with a soft edge: ``S(d) = erfc(d / (sqrt(2) s)) / 2``, d the distance outside the sphere.
+
+    The edge of a sharp field blurred by a Gaussian of standard deviation ``s = penumbra / 1.683`` falls from 80 % to
+    20 % over exactly one penumbra; the sphere's surface carries 50 %. A parametric stand-in for a dose plan, not for
+    use where a plan exists.
+
+    Attributes
+    ----------
+    centre : tuple of float
+        mm, anatomical frame.
+    radius : float
+        mm.
+    penumbra : float
+        Width from 80 % to 20 %, mm.
+    """
+
+    centre: tuple[float, float, float]
+    radius: float
+    penumbra: float
+
+    def __post_init__(self) -> None:
+        centre = np.asarray(self.centre, dtype=float)
+        if centre.shape != (3,) or not np.all(np.isfinite(centre)):
+            raise InputError(f"the target centre is {self.centre!r}; it needs three finite coordinates in mm")
+        object.__setattr__(self, "centre", tuple(float(value) for value in centre))
+        for name in ("radius", "penumbra"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0.0):
+                raise InputError(f"the target {name} is {value:g} mm; it must be more than 0")
+
+    def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return dose over prescription (n,) at points (n, 3) in mm."""
+        outside = np.linalg.norm(_checked_points(points) - np.asarray(self.centre), axis=1) - self.radius
+        return np.asarray(0.5 * erfc(outside / (np.sqrt(2.0) * SIGMA_PER_PENUMBRA * self.penumbra)))
+
+
+@dataclass(frozen=True)
+class Course:
+    """One course of radiotherapy.
+
+    Attributes
+    ----------
+    prescription : float
+        Total dose where the field is 1, Gy.
+    fractions : int
+        Number of fractions.
+    field : DoseField
+        Distribution over the jaw.
+    """
+
+    prescription: float
+    fractions: int
+    field: DoseField = field(default_factory=UniformField)
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.prescription) and self.prescription >= 0.0):
+            raise InputError(f"the prescription is {self.prescription:g} Gy; it must be 0 or more")
+        _check_fractions(self.fractions)
+
+
+def course_eqd2(courses: Sequence[Course], points: ArrayLike, alpha_beta: float) -> NDArray[np.float64]:
+    """Sum the EQD2 of all courses, course by course, at points.
+
+    Parameters
+    ----------
+    courses : sequence of Course
+        May be empty: no radiotherapy.
+    points : array_like, (n, 3)
+        mm, in the frame of the fields.
+    alpha_beta : float
+        Gy.
+
+    Returns
+    -------
+    ndarray, (n,)
+        Gy. No forgiveness between courses.
+    """
+    where = _checked_points(points)
+    total = np.zeros(len(where))
+    for course in courses:
+        total += eqd2(course.prescription * course.field.relative(where), course.fractions, alpha_beta)
+    return total
+
+
+def _checked_points(points: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(points, dtype=float)
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise InputError(f"points have shape {array.shape}; (n, 3) coordinates in mm are needed")
+    return array
+
+
+def _check_fractions(fractions: int) -> None:
+    if isinstance(fractions, bool) or int(fractions) != fractions or fractions < 1:
+        raise InputError(f"the number of fractions is {fractions!r}; it must be a whole number, 1 or more")

@@ -1,0 +1,134 @@
+"""Time integration of bone-forming cells and density at many doses at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femsim.errors import InputError
+from femsim.tissue.constants import TissueConstants
+from femsim.tissue.kinetics import NO_HYPERBARIC, Environment, Hyperbaric, environment
+
+Array = NDArray[np.float64]
+
+# Steps start short, where osteocytes and vessels change fastest, and grow with the age of the damage. Against a
+# reference of tolerance 1e-11 these values leave less than 1e-7 (tests/verification/test_tissue_history.py).
+FIRST_STEP = 1.0
+STEP_GROWTH = 0.02
+LONGEST_STEP = 12.0
+
+_NODES = np.array([0.0, 0.5 - np.sqrt(5.0) / 10.0, 0.5 + np.sqrt(5.0) / 10.0, 1.0])
+"""Four-point Lobatto nodes of the unit interval."""
+
+
+def _integration_matrix(nodes: Array) -> Array:
+    """Return M with M[i] @ f = integral from 0 to nodes[i] of the polynomial through f at the nodes."""
+    powers = np.arange(len(nodes))
+    integrals = nodes[:, None] ** (powers + 1) / (powers + 1)
+    return np.asarray(integrals @ np.linalg.inv(nodes[:, None] ** powers))
+
+
+_WEIGHTS = _integration_matrix(_NODES)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Solution of the balances at given days; every array is (k, n) for k days and n doses.
+
+    Attributes
+    ----------
+    C : ndarray
+        Osteogenic cells over healthy.
+    density_loss : ndarray
+        Loss of bone density over its greatest loss, ``(1 - rho)/a``: the same for cortical and trabecular bone.
+    """
+
+    C: Array
+    density_loss: Array
+
+
+def integrate_balance(
+    dose: Array,
+    days: Array,
+    constants: TissueConstants,
+    *,
+    hyperbaric: Hyperbaric = NO_HYPERBARIC,
+    disabled: frozenset[str] = frozenset(),
+) -> Balance:
+    """Integrate the balances of osteogenic cells and density from the end of radiotherapy.
+
+    ``dC/dt = krep C (O - C)``, ``C(0) = exp(-sC D)``, and ``drho/dt = [1 - a (1 - C O) - rho]/taurho``, ``rho(0) = 1``.
+    With ``1/C = 1 + z`` the first is linear, ``dz/dt = krep (1 - O - O z)``, and the density loss ``r = 1 - rho``
+    follows ``dr/dt = [a (1 - C O) - r]/taurho``. Both are solved through their integrating factors with the integrals
+    of a four-point Lobatto collocation in each step, so zero dose stays exactly healthy.
+
+    Parameters
+    ----------
+    dose : ndarray, (n,)
+        EQD2, Gy.
+    days : ndarray, (k,)
+        Since the end of radiotherapy, ascending, 0 or more.
+    constants : TissueConstants
+    hyperbaric, disabled
+        See :func:`femsim.tissue.kinetics.environment`.
+    """
+    c = constants
+    if days.size and (days[0] < 0.0 or np.any(np.diff(days) < 0.0)):
+        raise InputError("days since radiotherapy must ascend from 0 or later; surgery before radiotherapy is not modelled")
+    times = _time_grid(days, hyperbaric)
+    cells_off = "cells" in disabled
+    inverse = np.zeros_like(dose) if cells_off else np.expm1(c.sC * dose)  # z = 1/C - 1
+    loss = np.zeros_like(dose)
+    wanted = np.searchsorted(times, days)
+    first_of = dict(zip(*np.unique(wanted, return_index=True), strict=True))
+    inverse_at, loss_at = np.empty((len(days), len(dose))), np.empty((len(days), len(dose)))
+
+    def record(node: int) -> None:
+        if node in first_of:
+            rows = wanted == node
+            inverse_at[rows], loss_at[rows] = inverse, loss
+
+    record(0)
+    for node in range(len(times) - 1):
+        start, length = float(times[node]), float(times[node + 1] - times[node])
+        moments = start + length * _NODES[:, None]
+        around = environment(
+            dose[None, :], moments, c, hyperbaric=hyperbaric, disabled=disabled, treated=start >= hyperbaric.day
+        )
+        inverse, loss = _step(inverse, loss, around, length, c, cells_off)
+        record(node + 1)
+    return Balance(C=1.0 / (1.0 + inverse_at), density_loss=loss_at)
+
+
+def _step(
+    inverse: Array, loss: Array, around: Environment, length: float, c: TissueConstants, cells_off: bool
+) -> tuple[Array, Array]:
+    limit = around.O
+    if cells_off:
+        cells = np.ones_like(limit)
+        after = inverse
+    else:
+        grown = c.krep * length * (_WEIGHTS @ limit)
+        fed = c.krep * length * (_WEIGHTS @ (np.exp(grown) * (1.0 - limit)))
+        inside = np.exp(-grown) * (inverse + fed)
+        cells = 1.0 / (1.0 + inside)
+        after = inside[-1]
+    pace = length / c.tau_rho
+    missing = 1.0 - cells * limit
+    later = np.exp(-pace) * (loss + pace * (_WEIGHTS[-1] @ (np.exp(pace * _NODES)[:, None] * missing)))
+    return after, later
+
+
+def _time_grid(days: Array, hyperbaric: Hyperbaric) -> Array:
+    """Return step ends that hold 0, every wanted day and the day of hyperbaric oxygen."""
+    last = float(days[-1]) if days.size else 0.0
+    ends = [0.0]
+    while ends[-1] < last:
+        ends.append(ends[-1] + min(FIRST_STEP + STEP_GROWTH * ends[-1], LONGEST_STEP))
+    marks = [ends, days]
+    if hyperbaric.sessions > 0.0:
+        marks.append([hyperbaric.day])
+    grid = np.unique(np.concatenate([np.asarray(part, dtype=float) for part in marks]))
+    return grid[grid <= last]

@@ -1,0 +1,184 @@
+"""Closed forms of the tissue model: vessels, osteocytes, oxygen and matrix quality after radiotherapy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from femsim.errors import InputError
+from femsim.tissue.constants import TissueConstants
+
+Array = NDArray[np.float64]
+
+MECHANISMS = frozenset({"vessels", "oxygen", "cells"})
+"""The three mechanisms of late radiation damage (the three H's), each of which can be switched off."""
+
+
+def checked_mechanisms(disabled: Iterable[str]) -> frozenset[str]:
+    """Return the set of switched-off mechanisms, or raise InputError for an unknown name."""
+    names = frozenset(disabled)
+    unknown = sorted(names - MECHANISMS)
+    if unknown:
+        raise InputError(f"mechanism {unknown[0]!r} is unknown; those that can be switched off are {', '.join(sorted(MECHANISMS))}")
+    return names
+
+
+@dataclass(frozen=True)
+class Hyperbaric:
+    """A course of hyperbaric oxygen that ends on one day.
+
+    Attributes
+    ----------
+    sessions : float
+        Number of sessions; 0 is no treatment.
+    day : float
+        Day since the end of radiotherapy from which the gained vessels count.
+    """
+
+    sessions: float = 0.0
+    day: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sessions) and self.sessions >= 0.0):
+            raise InputError(f"the number of hyperbaric sessions is {self.sessions:g}; it must be 0 or more")
+        if not (np.isfinite(self.day) and self.day >= 0.0):
+            raise InputError(f"hyperbaric oxygen ends on day {self.day:g} after radiotherapy; it must be 0 or later")
+
+
+NO_HYPERBARIC = Hyperbaric()
+
+
+def vessels(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
+    """Vessel density over healthy, ``V = Vinf + (1 - Vinf) exp(-t/tauV)``.
+
+    With ``Vinf = Vmin + (1 - Vmin) / (1 + (D/D50)^nV)``; ``dose`` is EQD2 in Gy, ``day`` counts from the end of
+    radiotherapy. Written as a loss, so that zero dose gives exactly 1.
+    """
+    c = constants
+    steep = (dose / c.D50) ** c.nV
+    late_loss = (1.0 - c.Vmin) * steep / (1.0 + steep)
+    return np.asarray(1.0 + late_loss * np.expm1(-np.asarray(day) / c.tauV))
+
+
+def hyperbaric_vessels(natural: Array, dose: Array, constants: TissueConstants, hyperbaric: Hyperbaric) -> Array:
+    """Raise ``natural`` vessel density to the floor that hyperbaric oxygen leaves from its day on.
+
+    On that day ``V`` grows by ``etaH max(0, VH - V) (1 - exp(-n/nH))``; the value reached is held as a floor.
+    """
+    if hyperbaric.sessions == 0.0:
+        return natural
+    c = constants
+    reached = vessels(dose, hyperbaric.day, c)
+    gain = -c.etaH * np.maximum(0.0, c.hbo_target - reached) * np.expm1(-hyperbaric.sessions / c.hbo_sessions)
+    return np.maximum(natural, reached + gain)
+
+
+def osteocytes(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
+    """Surviving share of osteocytes, ``N = 1 - Emax (1 - exp(-D/DE)) (1 - exp(-t/tauN))``."""
+    c = constants
+    return np.asarray(1.0 - c.Emax * np.expm1(-dose / c.DE) * np.expm1(-np.asarray(day) / c.tauN))
+
+
+def oxygen(vessel: Array, osteocyte: Array, constants: TissueConstants) -> Array:
+    """Mean oxygen pressure of the tissue, mmHg: a Krogh cylinder per vessel with Michaelis-Menten consumption.
+
+    ``p = (b + sqrt(b^2 + 4 pc pM)) / 2`` with ``b = pc - pM - G``, ``G = G0 N k(V)/k(1)``,
+    ``G0 = (pc - p0)(p0 + pM)/p0`` and the geometric factor ``k(V)`` of a cylinder of radius ratio
+    ``L = (R0/rc) / sqrt(V)``. Healthy bone (V = N = 1) gives p0.
+    """
+    c = constants
+    healthy_drop = (c.pc - c.p0) * (c.p0 + c.pM) / c.p0
+    drop = healthy_drop * osteocyte * (_krogh_factor(vessel, c) / _krogh_factor(np.float64(1.0), c))
+    b = c.pc - c.pM - drop
+    return np.asarray(0.5 * (b + np.sqrt(b * b + 4.0 * c.pc * c.pM)))
+
+
+def _krogh_factor(vessel: Array | np.float64, constants: TissueConstants) -> Array:
+    squared = constants.R0_rc**2 / vessel
+    # L^4 ln L with L^2 at hand: ln L = ln(L^2) / 2.
+    return np.asarray(squared * squared * np.log(squared) / (squared - 1.0) - squared - 0.5 * (squared - 1.0))
+
+
+def oxygen_response(pressure: Array, constants: TissueConstants) -> Array:
+    """Oxygen limit of the bone-forming cells, ``O = min(1, phi(p)/phi(p0))`` with the Hill curve ``phi``.
+
+    The reference is the pressure that the oxygen model gives for healthy bone (p0 up to rounding), so that healthy
+    tissue has exactly 1.
+    """
+    c = constants
+    healthy = oxygen(np.ones(1), np.ones(1), c)
+    # phi(p)/phi(p0) = (1 + (p50/p0)^h) / (1 + (p50/p)^h): one power per point.
+    response = (1.0 + (c.p50 / healthy) ** c.h) / (1.0 + (c.p50 / pressure) ** c.h)
+    return np.minimum(1.0, response)
+
+
+def matrix_quality(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
+    """Matrix quality (toughness over healthy), the exact solution of ``dQ/dt = [1 - aQ (1 - N) - Q]/tauQ``, Q(0) = 1."""
+    c = constants
+    time = np.asarray(day)
+    late_loss = -c.aQ * c.Emax * np.expm1(-dose / c.DE)
+    # (exp(-t/tauN) - exp(-t/tauQ)) / (1/tauQ - 1/tauN), written to stay finite when both times are equal.
+    gap = (1.0 / c.tauQ - 1.0 / c.tauN) * time
+    lagged = time * np.exp(-time / c.tauN) * _relative_decay(gap)
+    return np.asarray(1.0 + late_loss * (np.expm1(-time / c.tauQ) + lagged / c.tauQ))
+
+
+def _relative_decay(z: Array) -> Array:
+    """Return (1 - exp(-z))/z, 1 at z = 0."""
+    safe = np.where(z == 0.0, 1.0, z)
+    return np.where(z == 0.0, 1.0, -np.expm1(-safe) / safe)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What surrounds the cells at given doses and one day: V, N over healthy, oxygen pressure p [mmHg] and limit O."""
+
+    V: Array
+    N: Array
+    p: Array
+    O: Array  # noqa: E741  (the symbol of the model)
+
+
+def environment(
+    dose: Array,
+    day: Array | float,
+    constants: TissueConstants,
+    *,
+    hyperbaric: Hyperbaric = NO_HYPERBARIC,
+    disabled: frozenset[str] = frozenset(),
+    treated: bool | None = None,
+) -> Environment:
+    """Evaluate vessels, osteocytes and oxygen.
+
+    Parameters
+    ----------
+    dose : ndarray
+        EQD2, Gy.
+    day : float or ndarray broadcast with ``dose``
+        Since the end of radiotherapy.
+    constants : TissueConstants
+    hyperbaric : Hyperbaric
+        Hyperbaric oxygen.
+    disabled : frozenset of str
+        Mechanisms switched off: ``vessels`` keeps V at 1, ``oxygen`` keeps p and O healthy, ``cells`` keeps N (and,
+        in the cell balance, C) at 1.
+    treated : bool, optional
+        Whether hyperbaric oxygen has ended; by default where ``day >= hyperbaric.day``.
+    """
+    shape = np.broadcast_shapes(np.shape(dose), np.shape(day))
+    if "vessels" in disabled:
+        vessel = np.ones(shape)
+    else:
+        vessel = vessels(dose, day, constants)
+        if hyperbaric.sessions > 0.0 and treated is not False:
+            raised = hyperbaric_vessels(vessel, dose, constants, hyperbaric)
+            vessel = raised if treated else np.where(np.asarray(day) >= hyperbaric.day, raised, vessel)
+    osteocyte = np.ones(shape) if "cells" in disabled else osteocytes(dose, day, constants)
+    if "oxygen" in disabled:
+        pressure = oxygen(np.ones(shape), np.ones(shape), constants)
+        return Environment(V=vessel, N=osteocyte, p=pressure, O=np.ones(shape))
+    pressure = oxygen(vessel, osteocyte, constants)
+    return Environment(V=vessel, N=osteocyte, p=pressure, O=oxygen_response(pressure, constants))
