@@ -1,0 +1,98 @@
+"""Mesh the zero level of a left-right symmetric field as an even, closed triangle surface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyvista as pv
+from scipy.sparse import csr_array
+
+from femsim.geometry.surface import Surface
+
+Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+RELAXATIONS = 40
+RELAXATION_STEP = 0.5
+GRADIENT_STEP = 0.05
+"""Central differences of the field [mm]."""
+SNAP_SHARE = 0.15
+"""Field values below this share of the raster step are moved away from zero: no needle triangles at raster nodes."""
+
+
+def symmetric_surface(field: Field, low: np.ndarray, high: np.ndarray, edge: float) -> Surface:
+    """Return the closed surface field = 0, exactly symmetric about x = 0.
+
+    The half x >= 0 is contoured on a raster, its vertices are evened out and projected back onto the level, and the
+    half is mirrored and welded.
+
+    Parameters
+    ----------
+    field : callable
+        Takes broadcastable x, a, h and returns values, negative inside, with gradient near one at the level.
+    low, high : ndarray, shape (3,)
+        Box of the half; ``low[0]`` is 0.
+    edge : float
+        Mean triangle edge [mm].
+    """
+    points, triangles = _contour_half(field, low, high, edge)
+    on_plane = np.abs(points[:, 0]) < 1e-9
+    points = _evened(field, points, triangles, on_plane)
+    points[on_plane, 0] = 0.0
+    count = len(points)
+    twin = np.arange(count)
+    twin[~on_plane] = count + np.arange(np.count_nonzero(~on_plane))
+    mirrored = points[~on_plane] * [-1.0, 1.0, 1.0]
+    surface = Surface(np.vstack([points, mirrored]), np.vstack([triangles, twin[triangles[:, ::-1]]]))
+    return surface if surface.volume > 0 else Surface(surface.points, surface.triangles[:, ::-1])
+
+
+def _contour_half(field: Field, low: np.ndarray, high: np.ndarray, edge: float) -> tuple[np.ndarray, np.ndarray]:
+    # A contoured square of the raster yields edges of 0.5 to 1.4 steps; this step makes their mean the wanted one.
+    step = 1.22 * edge
+    axes = [low[k] + step * np.arange(int(np.ceil((high[k] - low[k]) / step)) + 1) for k in range(3)]
+    x, a = np.meshgrid(axes[0], axes[1], indexing="ij")
+    values = field(x[:, :, None], a[:, :, None], axes[2][None, None, :])
+    small = np.abs(values) < SNAP_SHARE * step
+    values = np.where(small, np.where(values < 0, -1, 1) * SNAP_SHARE * step, values)
+    grid = pv.ImageData(dimensions=values.shape, spacing=(step,) * 3, origin=tuple(low))
+    grid["field"] = values.ravel(order="F")
+    mesh = grid.contour([0.0], scalars="field", method="flying_edges").triangulate().clean()
+    mesh = mesh.connectivity("largest")
+    surface = Surface.from_polydata(mesh)
+    return surface.points.copy(), surface.triangles
+
+
+def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, on_plane: np.ndarray) -> np.ndarray:
+    """Move vertices towards the mean of their neighbours and back onto the level."""
+    edges = np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    edges = np.unique(np.sort(edges, axis=1), axis=0)
+    first, second = np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]]
+    # On the plane only neighbours on the plane count, so that the midline stays a curve in it.
+    weight = np.where(on_plane[first] & ~on_plane[second], 0.0, 1.0)
+    count = len(points)
+    mean = csr_array((weight, (first, second)), shape=(count, count))
+    mean = mean / np.maximum(np.asarray(mean.sum(axis=1)).reshape(-1, 1), 1.0)
+    for _ in range(RELAXATIONS):
+        gradient = _gradient(field, points)
+        size = np.linalg.norm(gradient, axis=1)
+        normal = gradient / np.maximum(size, 1e-9)[:, None]
+        move = RELAXATION_STEP * (mean @ points - points)
+        points = points + move - np.einsum("ij,ij->i", move, normal)[:, None] * normal
+        level = field(points[:, 0], points[:, 1], points[:, 2])
+        points = points - (level / np.maximum(size, 0.3))[:, None] * normal
+        points[on_plane, 0] = 0.0
+        points[~on_plane, 0] = np.maximum(points[~on_plane, 0], 0.05)
+    return points
+
+
+def _gradient(field: Field, points: np.ndarray) -> np.ndarray:
+    step = GRADIENT_STEP * np.eye(3)
+    # |x|: the field is symmetric, so its difference across the midline is taken on the mirror image.
+    columns = []
+    for shift in step:
+        ahead, behind = points + shift, points - shift
+        columns.append(
+            field(np.abs(ahead[:, 0]), ahead[:, 1], ahead[:, 2]) - field(np.abs(behind[:, 0]), behind[:, 1], behind[:, 2])
+        )
+    return np.column_stack(columns) / (2 * GRADIENT_STEP)
