@@ -14,6 +14,8 @@ CURVE_STEP = 0.1
 """Spacing of the polylines that stand for smooth curves [mm]; their sagitta is below a micrometre."""
 RASTER = 0.5
 """Spacing of the stored silhouette distance [mm], read back with cubic splines."""
+SMOOTHING = 2.0
+"""Gaussian width in raster steps: takes the creases out of the distance along its middle lines."""
 RASTER_MARGIN = 16.0
 RIM_POWER = 2.4
 """Exponent of the rim's superellipse: a little squarer than a circle, as bone borders are."""
@@ -104,7 +106,7 @@ class Silhouette:
         distance, _ = cKDTree(line).query(grid.reshape(-1, 2))
         inside = _inside(line, grid[:, 0, 0], grid[0, :, 1])
         depth = np.where(inside, distance.reshape(count), -distance.reshape(count))
-        return cls(gaussian_filter(depth, 1.0, mode="nearest"), low)
+        return cls(gaussian_filter(depth, SMOOTHING, mode="nearest"), low)
 
     def __call__(self, s: np.ndarray, h: np.ndarray) -> np.ndarray:
         """Depth at points, positive inside [mm]."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from femsim.geometry.implicit import Curtain, PlanCurve, Silhouette, smooth_union
 from femsim.geometry.isosurface import symmetric_surface
@@ -85,7 +86,7 @@ def _design(shape: MandibleShape) -> _Design:
         top,
         tilt,
         np.array([condyle_x, *condyle]),
-        np.array([shape.bigonial_width / 2, *gonion]),
+        np.array([gonion_x, *gonion]),
         basal,
         arch,
         incisor,
@@ -94,9 +95,10 @@ def _design(shape: MandibleShape) -> _Design:
 
 
 def _basal_curve(gonion_x: float, gonion_a: float, condyle_x: float, condyle_a: float) -> PlanCurve:
-    """Parabola from the chin to the angle, straightening towards the condyle."""
-    share = np.linspace(0, 0.94, 16) ** 2
-    parabola = np.column_stack([gonion_x * np.sqrt(share), gonion_a * share])
+    """A power curve (a parabola, blunter at the chin) to the angle, straightening towards the condyle."""
+    start, power = load_parameters()["jaw.form_basal_start"], load_parameters()["jaw.form_basal_power"]
+    share = np.linspace(0, 0.94, 14)
+    parabola = np.column_stack([gonion_x * share, start + (gonion_a - start) * share ** (1 / power)])
     end = np.array([[gonion_x, gonion_a], [condyle_x, condyle_a]])
     beyond = end[1] + 0.2 * (end[1] - end[0])
     return PlanCurve.through(np.vstack([parabola, end, beyond]))
@@ -133,20 +135,23 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     waist = shape.ramus_width * float(basal.tangent(basal.arc_of(d.gonion[1]))[1])
     top, depth = d.top, shape.condyle_depth
     coronoid = top + load_parameters()["jaw.form_coronoid_rise"]
+    # Lowest point of the hollow, below the line that joins the two tips.
     notch = 0.5 * (top + coronoid) - shape.notch_depth
     edge = 1.3 + waist
     lower = flat([(0.30 * length, 0.4), (0.5 * length, 1.2), (0.68 * length, 1.9), (0.79 * length, 1.2)])
-    rear = [(0.40 * top, 1.0), (0.55 * top, 1.3), (0.70 * top, 1.3), (0.84 * top, 1.2), (top - 5.0, 1.6)]
-    neck = [(top - 2.5, 0.5 * depth), (top - 5.0, depth - 1.6), (top - 10.0, depth + 0.2)]
-    hollow = [(notch + 1.2, depth + 3.6), (notch, 0.5 * (depth + edge) - 1.0), (notch + 3.0, edge - 8.6)]
-    tip = [(coronoid - 5.0, edge - 5.6), (coronoid, edge - 2.2), (coronoid - 4.5, edge + 0.6), (0.72 * top, edge + 0.6)]
-    anterior = [(0.56 * top, edge), (0.45 * top, edge + 0.8)]
+    rear = [(0.40 * top, 0.8), (0.55 * top, 1.1), (0.70 * top, 1.1), (0.84 * top, 0.8), (top - 6.0, 0.9)]
+    neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth - 0.9), (top - 11.0, depth + 1.3)]
+    hollow = [(notch + 1.0, depth + 5.0), (notch, 0.5 * (depth + edge) - 0.5), (notch + 3.5, edge - 8.6)]
+    tip = [(coronoid - 5.0, edge - 6.2), (coronoid, edge - 3.0), (coronoid - 5.0, edge - 0.2), (0.78 * top, edge + 0.5)]
+    anterior = [(0.66 * top, edge + 0.2), (0.56 * top, edge + 0.1), (0.47 * top, edge + 1.0), (0.39 * top, edge + 3.6)]
     curve = [*lower, *angle, *(d.across(*p) for p in rear + neck + hollow + tip + anterior)]
-    oblique = d.across(0.36 * top, edge + 5.0)
-    upper = flat([(d.molar[1] + 10.0, 0.80 * body), (d.molar[1] - 2.0, 0.66 * body), (0.5 * d.molar[1], 0.62 * body)])
-    curve += [oblique, *upper]
+    start = d.across(0.39 * top, edge + 3.6)
+    target = np.array([d.molar[1] + 2.0, 0.74 * body])
+    # The oblique line runs down from the anterior border and fades on the body beside the first molar.
+    curve += [start + share * (target - start) + [0.0, -sag] for share, sag in ((0.3, 1.5), (0.62, 1.7), (1.0, 0.0))]
+    curve += flat([(0.5 * d.molar[1], 0.70 * body)])
     points = np.array([[basal.arc_of(a), h] for a, h in curve])
-    symphysis = 0.66 * shape.symphysis_height
+    symphysis = 0.70 * shape.symphysis_height
     ends = np.array([[4.0, symphysis], [-4.0, symphysis], [-30.0, symphysis], [-30.0, 0.3], [-5.0, 0.0], [5.0, 0.0]])
     return Silhouette.around(np.vstack([ends[-2:], points, ends[:-2]]))
 
@@ -157,22 +162,30 @@ def _basal(d: _Design) -> Curtain:
     body, plate = shape.body_thickness / 2, shape.ramus_thickness / 2
     level = d.condyle[2]
 
+    thickness = PchipInterpolator(places, [body, 0.98 * body, 0.94 * body, 0.5 * (body + plate), plate], extrapolate=False)
+
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        along = np.interp(s, places, [body, 0.97 * body, 0.95 * body, 0.5 * (body + plate), plate])
-        # Thin coronoid and upper ramus, thick neck.
-        upper = np.clip((h - 0.5 * level) / (0.5 * level), 0, 1)
-        blade = along * (1 - 0.35 * upper)
-        ramus = (h * d.ramus[1] + (_a_of(basal, s) - d.corner) * d.ramus[0])
-        forward = h * d.front[1] + (_a_of(basal, s) - d.corner) * d.front[0]
-        near = np.exp(-((np.maximum(d.top - 3.0 - ramus, 0) / 12.0) ** 2 + (np.maximum(forward - 6.0, 0) / 5.0) ** 2))
-        neck = near * (0.36 * shape.condyle_width - blade)
-        return blade + np.maximum(neck, 0)
+        along = thickness(np.clip(s, places[0], places[-1]))
+        a = _a_of(basal, s) - d.corner
+        upwards, forwards = a * d.ramus[0] + h * d.ramus[1], a * d.front[0] + h * d.front[1]
+        # The body thins towards the alveolar process, the ramus towards the coronoid; the neck flares to the head.
+        taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height)) * (along > plate)
+        share = (along - plate) / (body - plate)
+        blade = along * (1 - taper * share - 0.35 * (1 - share) * _step((upwards - 0.5 * d.top) / (0.5 * d.top)))
+        flare = _step((upwards - d.top + 24.0) / 20.0) * np.exp(-((np.maximum(forwards - 6.0, 0) / 5.0) ** 2))
+        return blade + flare * np.maximum(0.40 * shape.condyle_width - blade, 0)
 
     def middle(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        chin = 1.6 * np.exp(-((s / 13.0) ** 2) - ((h - 0.26 * shape.symphysis_height) / 7.5) ** 2)
-        return chin + 0.0 * h
+        chin = 1.5 * np.exp(-((s / 12.0) ** 2) - ((h - 0.24 * shape.symphysis_height) / 7.0) ** 2)
+        return chin
 
     return Curtain(basal, _basal_silhouette(d), half_thickness, middle)
+
+
+def _step(share: np.ndarray) -> np.ndarray:
+    """Smooth step from 0 to 1 over the unit interval."""
+    share = np.clip(share, 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def _a_of(curve: PlanCurve, s: np.ndarray) -> np.ndarray:
@@ -184,17 +197,17 @@ def _alveolar(d: _Design) -> Curtain:
     at_molar = arch.arc_of(d.molar[1])
     back = arch.arc[-1]
     tall, low = d.incisor[2], d.molar[2]
-    top = [(-30.0, tall), (-5.0, tall), (5.0, tall), (0.5 * at_molar, tall - 0.62 * (tall - low)), (at_molar, low)]
-    rear = [(back - 9.0, low + 0.4), (back - 3.5, low - 1.2), (back, low - 7.0), (back - 1.0, 0.45 * low)]
+    top = [(-30.0, tall), (-5.0, tall), (5.0, tall), (0.5 * at_molar, tall - 0.5 * (tall - low)), (at_molar, low)]
+    rear = [(back - 9.0, low - 0.2), (back - 3.5, low - 1.8), (back, low - 8.0), (back - 1.0, 0.45 * low)]
     base = [(at_molar, 0.30 * low), (0.5 * at_molar, 0.35 * low), (0.0, 0.35 * tall), (-30.0, 0.35 * tall)]
     silhouette = Silhouette.around(np.array(top + rear + base))
     crest = np.array([[0.0, tall], [at_molar, low], [back, low]])
     margin = np.array([[0.0, shape.symphysis_height], [at_molar, shape.body_height], [back, shape.body_height]])
-    wide = np.interp(np.linspace(0, 1, 5), [0, 1], [0, back])
+    wide = np.linspace(0, back, len(_form("ridge_half")))
+    ridge, rim = PchipInterpolator(wide, _form("ridge_half")), PchipInterpolator(wide, _form("edge_half"))
 
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        bone = np.interp(s, wide, _form("ridge_half"))
-        edge = np.interp(s, wide, _form("edge_half"))
+        bone, edge = ridge(np.clip(s, 0, back)), rim(np.clip(s, 0, back))
         low_h, high_h = np.interp(s, margin[:, 0], margin[:, 1]), np.interp(s, crest[:, 0], crest[:, 1])
         up = np.clip((h - low_h) / np.maximum(high_h - low_h, 1.0), 0, 1)
         return bone + (edge - bone) * up
@@ -249,18 +262,21 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
     basal, alveolar = _basal(d), _alveolar(d)
 
     def field(x: np.ndarray, a: np.ndarray, h: np.ndarray) -> np.ndarray:
-        value = smooth_union(basal.field(x, a, h), alveolar.field(x, a, h), 4.0)
+        value = smooth_union(basal.field(x, a, h), alveolar.field(x, a, h), 6.0)
         return smooth_union(value, _condyle_field(d, x, a, h), 3.0)
 
     low = np.array([0.0, -14.0, -4.0])
-    high = np.array([shape.bicondylar_width / 2 + 3, d.condyle[1] + 12.0, max(d.condyle[2], d.incisor[2]) + 8.0])
+    tip = _coronoid_tip(d)
+    high = np.array([shape.bicondylar_width / 2 + 3, d.condyle[1] + 12.0, max(d.condyle[2], tip[2]) + 8.0])
     surface = symmetric_surface(field, low, high, edge)
     cosine, sine = np.cos(d.tilt), np.sin(d.tilt)
     rotation = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
     crest = d.molar + [np.interp(d.molar[1], d.arch.points[:, 1], np.zeros(len(d.arch.points))) + 3.0, 0, -0.5]
     left = {"condyle": d.condyle, "gonion": d.gonion, "first_molar": crest}
-    left["coronoid"] = _coronoid_tip(d)
-    points = {"incisor": d.incisor, "menton": np.zeros(3)}
+    left["coronoid"] = tip
+    half = shape.body_thickness / 2
+    lowest = np.array([0.0, d.basal.points[0, 1] - half * sine, half * (1 - cosine)])
+    points = {"incisor": d.incisor, "menton": lowest}
     for name, point in left.items():
         points[f"{name}_left"] = point
         points[f"{name}_right"] = point * (-1.0, 1.0, 1.0)
@@ -273,5 +289,5 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
 def _coronoid_tip(d: _Design) -> np.ndarray:
     outline = d.basal, d.top + load_parameters()["jaw.form_coronoid_rise"]
     waist = d.shape.ramus_width * float(outline[0].tangent(outline[0].arc_of(d.gonion[1]))[1])
-    tip = d.across(outline[1], 1.3 + waist - 2.2)
+    tip = d.across(outline[1], 1.3 + waist - 3.0)
     return np.array([np.interp(tip[0], d.basal.points[:, 1], d.basal.points[:, 0]), *tip])
