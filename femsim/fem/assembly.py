@@ -72,7 +72,9 @@ def upper_pattern(space: Space) -> UpperPattern:
     if widest >= int(kernels.SKIP) - 1:
         raise MeshError(f"a mesh node has {widest} neighbours; at most {int(kernels.SKIP) - 2}: repair the mesh")
     corners = space.n_points
-    n_slots = 4 * entry.size if space.degree == 1 else 10 * int(pointer[corners]) + 6 * int(entry.size - pointer[corners])
+    n_slots = (
+        4 * entry.size if space.degree == 1 else 10 * int(pointer[corners]) + 6 * int(entry.size - pointer[corners])
+    )
     slots = np.empty(n_slots, dtype=np.uint16)
     indptr = np.empty(space.n_dof + 1, dtype=np.int32)
     indices = np.empty(nnz, dtype=np.int32)

@@ -215,7 +215,9 @@ def _write_row(data, row, block, n):  # pragma: no cover - compiled
 
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
-def fill_quadratic(pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, data):  # pragma: no cover
+def fill_quadratic(
+    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, data
+):  # pragma: no cover
     """Fill the CSR data of quadratic cells, one node row at a time.
 
     With v_s = integral of E lambda_s grad N_a, the row of node a against a vertex b is D(4 v_b - sum_s v_s, g_b) and

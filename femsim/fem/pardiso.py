@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +20,7 @@ _KIB_PER_GIB = 1024.0**2
 
 
 @cache
-def _entry_point():  # type: ignore[no-untyped-def]
+def _entry_point() -> Any:
     """Return MKL's C entry point; pypardiso knows where its wheel put the library."""
     from pypardiso import PyPardisoSolver
 

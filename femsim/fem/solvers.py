@@ -85,7 +85,7 @@ class _Refined:
         return right - product
 
     def solve(self, right: np.ndarray) -> np.ndarray:
-        right = np.asarray(right.toarray() if sp.issparse(right) else right, dtype=float)
+        right = np.asarray(right, dtype=float)
         if right.shape[0] != self.n:
             raise ValueError(f"right side has {right.shape[0]} rows; the matrix has {self.n}")
         columns = right.reshape(self.n, -1)
@@ -148,8 +148,8 @@ class PardisoFactor(_Refined):
     def _raw(self, right: np.ndarray) -> np.ndarray:
         if self._border == 0:
             return self._handle.apply(pardiso.SOLVE, right)
-        # With the Schur complement of [[K, C], [C^T, 0]] on the last block, the forward phase gives (L^-1 f, C^T K^-1 f);
-        # a zero last block makes the backward phase return K^-1 f itself.
+        # With the Schur complement of [[K, C], [C^T, 0]] on the last block, the forward phase gives L^-1 f and
+        # -C^T K^-1 f below it; with zeros there instead, the backward phase returns K^-1 f itself.
         extended = np.zeros((self.n + self._border, right.shape[1]), order="F")
         extended[: self.n] = right
         middle = self._handle.apply(pardiso.FORWARD, extended)
@@ -253,11 +253,12 @@ def make_solver(name: str = "auto", *, n_dof: int = 0, announce: Callable[[str],
         raise InputError(f"solver {name!r} is unknown; choose auto, pardiso or superlu")
     here = pardiso.available() if name != "superlu" else False
     if name == "pardiso" and not here:
-        raise InputError(f"solver pardiso is not installed on this {platform.machine()} machine; choose auto or superlu")
+        raise InputError(f"solver pardiso is not installed on this {platform.machine()} machine; use auto or superlu")
     chosen: Solver = PardisoSolver() if here else SuperLUSolver()
     if chosen.name == "superlu" and n_dof > SUPERLU_LIMIT:
         raise InputError(
-            f"{n_dof} unknowns are too many for SuperLU (at most {SUPERLU_LIMIT}); install pypardiso or coarsen the mesh"
+            f"{n_dof} unknowns are too many for SuperLU (at most {SUPERLU_LIMIT}); "
+            "install pypardiso or coarsen the mesh"
         )
     if announce is not None:
         reason = "asked for" if name != "auto" else ("MKL is installed" if here else "MKL is not installed here")
@@ -327,7 +328,9 @@ def _check_upper(upper: sp.csr_matrix) -> None:
     n = upper.shape[0]
     starts = upper.indptr[:-1]
     if np.any(np.diff(upper.indptr) == 0) or np.any(upper.indices[starts] != np.arange(n)):
-        raise ValueError("every row of the upper half must begin with its diagonal entry (no lower entries, no empty rows)")
+        raise ValueError(
+            "every row of the upper half must begin with its diagonal entry; no lower entries, no empty rows"
+        )
     diagonal = upper.data[starts]
     if not np.isfinite(upper.data.sum()):
         raise ValueError("the stiffness matrix holds NaN or infinity; check moduli")

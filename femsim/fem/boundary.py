@@ -1,0 +1,265 @@
+"""Loads, elastic foundations and averages on patches of the boundary; floating bodies found before factorising."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from femsim.errors import GeometryError
+from femsim.fem.spaces import Space
+
+LEAST_FACES = 3
+"""Faces a patch has at least: fewer make a force a point load."""
+
+REACH = 3.0
+"""A boundary farther from the wanted point than this many radii is not the surface that was meant."""
+
+# Integrals of N_a N_b over a straight six-node triangle of unit area (vertices, then mid-edges 01, 12, 20).
+_MASS_QUADRATIC = (
+    np.array(
+        [
+            [6, -1, -1, 0, -4, 0],
+            [-1, 6, -1, 0, 0, -4],
+            [-1, -1, 6, -4, 0, 0],
+            [0, 0, -4, 32, 16, 16],
+            [-4, 0, 0, 16, 32, 16],
+            [0, -4, 0, 16, 16, 32],
+        ]
+    )
+    / 180.0
+)
+_MASS_LINEAR = (np.ones((3, 3)) + np.eye(3)) / 12.0
+
+
+def area_vectors(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return normal times area of triangles, (f, 3) in mm2."""
+    a, b, c = (points[triangles[:, k]] for k in range(3))
+    return 0.5 * np.cross(b - a, c - a)
+
+
+def faces_near(
+    points: np.ndarray,
+    triangles: np.ndarray,
+    point: np.ndarray,
+    radius: float,
+    *,
+    normal: np.ndarray | None = None,
+    least: int = LEAST_FACES,
+    name: str = "patch",
+) -> np.ndarray:
+    """Select the boundary triangles whose centroids lie within ``radius`` of a point, and at least ``least`` of them.
+
+    Parameters
+    ----------
+    points, triangles : arrays
+        Boundary triangles with outward orientation.
+    point : (3,) array
+        Centre of the patch, on or near the surface, mm.
+    radius : float
+        mm.
+    normal : (3,) array, optional
+        Keep only triangles that face this way (thin bone has a back side within the radius).
+    least : int
+        When fewer lie within the radius, the nearest are taken.
+    name : str
+        For the message.
+
+    Returns
+    -------
+    (k,) int array
+        Indices into ``triangles``, sorted.
+
+    Raises
+    ------
+    GeometryError
+        The surface ends farther than three radii away, or has no triangle facing ``normal``.
+    """
+    point = np.asarray(point, dtype=float)
+    triangles = np.asarray(triangles)
+    where = np.round(point, 1).tolist()
+    candidates = np.arange(len(triangles))
+    if normal is not None:
+        candidates = candidates[area_vectors(points, triangles) @ np.asarray(normal, dtype=float) > 0.0]
+    if len(candidates) < least:
+        raise GeometryError(
+            f"{name} at {where} mm: only {len(candidates)} boundary triangles face it (at least {least} needed); "
+            "check that its place is not on the resected side"
+        )
+    distance = np.linalg.norm(points[triangles[candidates]].mean(axis=1) - point, axis=1)
+    nearest = float(distance.min())
+    if nearest > REACH * radius:
+        raise GeometryError(
+            f"{name} at {where} mm: the nearest boundary is {nearest:.1f} mm away (at most {REACH * radius:.1f} mm, "
+            "three radii); check that its place is not on the resected side"
+        )
+    inside = distance <= radius
+    if np.count_nonzero(inside) < least:
+        inside = np.argsort(distance, kind="stable")[:least]
+    return np.sort(candidates[inside])
+
+
+def _face_shares(space: Space) -> np.ndarray:
+    """Return the integrals of the shape functions over a face of unit area."""
+    return np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]) / 3.0 if space.degree == 2 else np.ones(3) / 3.0
+
+
+def surface_force(space: Space, triangles: np.ndarray, force: np.ndarray) -> np.ndarray:
+    """Return the consistent nodal forces (n_dof,) of a total force (3,) in N, spread evenly over triangles.
+
+    On a quadratic face the vertices carry nothing and the mid-edge nodes a third of the face each.
+    """
+    triangles = np.asarray(triangles)
+    area = np.linalg.norm(area_vectors(space.nodes, triangles), axis=1)
+    traction = np.broadcast_to(np.asarray(force, dtype=float) / area.sum(), (len(triangles), 3))
+    return surface_traction(space, triangles, traction)
+
+
+def surface_traction(space: Space, triangles: np.ndarray, traction: np.ndarray) -> np.ndarray:
+    """Return the consistent nodal forces (n_dof,) of a traction in MPa, constant (3,) or one per triangle (f, 3)."""
+    triangles = np.asarray(triangles)
+    nodes = space.face_nodes(triangles)
+    area = np.linalg.norm(area_vectors(space.nodes, triangles), axis=1)
+    traction = np.broadcast_to(np.asarray(traction, dtype=float), (len(triangles), 3))
+    share = _face_shares(space)
+    values = area[:, None, None] * share[None, :, None] * traction[:, None, :]
+    force = np.zeros((space.n_nodes, 3))
+    np.add.at(force, nodes.ravel(), values.reshape(-1, 3))
+    return force.ravel()
+
+
+def surface_pressure(space: Space, triangles: np.ndarray, pressure: float) -> np.ndarray:
+    """Return the consistent nodal forces (n_dof,) of a pressure in MPa, positive against outward triangles."""
+    vectors = area_vectors(space.nodes, np.asarray(triangles))
+    area = np.linalg.norm(vectors, axis=1)
+    return surface_traction(space, triangles, -pressure * vectors / area[:, None])
+
+
+def foundation_stiffness(
+    space: Space, triangles: np.ndarray, normal_stiffness: float, tangential_stiffness: float = 0.0
+) -> sp.csr_matrix:
+    """Return the full symmetric stiffness (n_dof, n_dof) of an elastic (Winkler) foundation under triangles.
+
+    Parameters
+    ----------
+    normal_stiffness, tangential_stiffness : float
+        Stiffness per area along and across each triangle's normal, N/mm3.
+    """
+    triangles = np.asarray(triangles)
+    nodes = space.face_nodes(triangles)
+    vectors = area_vectors(space.nodes, triangles)
+    area = np.linalg.norm(vectors, axis=1)
+    normal = vectors / area[:, None]
+    across = np.einsum("fi,fj->fij", normal, normal)
+    material = normal_stiffness * across + tangential_stiffness * (np.eye(3) - across)
+    mass = _MASS_QUADRATIC if space.degree == 2 else _MASS_LINEAR
+    blocks = np.einsum("f,ab,fij->faibj", area, mass, material)
+    dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(triangles), -1)
+    width = dofs.shape[1]
+    rows, columns = np.repeat(dofs, width, axis=1).ravel(), np.tile(dofs, (1, width)).ravel()
+    return sp.coo_matrix((blocks.reshape(-1), (rows, columns)), shape=(space.n_dof, space.n_dof)).tocsr()
+
+
+def average_displacement(space: Space, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return c (n_dof,) such that ``c @ u`` is the area average over triangles of the displacement along a direction.
+
+    Parameters
+    ----------
+    direction : (3,) array
+        Unit vector, or zero-length to be refused.
+
+    Examples
+    --------
+    The reaction R of a bite support acts on the jaw as the nodal forces ``R * c``.
+    """
+    direction = np.asarray(direction, dtype=float)
+    length = np.linalg.norm(direction)
+    if not length > 0.0:
+        raise ValueError("direction of an average has no length")
+    return surface_force(space, triangles, direction / length)
+
+
+def spring_stiffness(column: np.ndarray, stiffness: float) -> sp.csr_matrix:
+    """Return ``stiffness * c c^T`` (full, sparse) of a spring in N/mm on the average ``c @ u``."""
+    sparse = sp.csc_matrix(column.reshape(-1, 1))
+    return (stiffness * (sparse @ sparse.T)).tocsr()
+
+
+def bodies(tets: np.ndarray, n_points: int) -> np.ndarray:
+    """Return the number of the connected body of every vertex, (n_points,) int."""
+    ends = np.asarray(tets)[:, [0, 1, 2]].ravel(), np.asarray(tets)[:, [1, 2, 3]].ravel()
+    graph = sp.coo_matrix((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(n_points, n_points))
+    return connected_components(graph, directed=False)[1]
+
+
+def check_supported(
+    space: Space,
+    held: Sequence[np.ndarray],
+    links: sp.spmatrix | None = None,
+    *,
+    region: np.ndarray | None = None,
+    names: Mapping[int, str] | None = None,
+) -> None:
+    """Raise when a connected body is neither held nor linked to a held one: its stiffness would be singular.
+
+    Parameters
+    ----------
+    space : Space
+    held : sequence of int arrays
+        Vertices held by foundations or springs, one array per support.
+    links : sparse (n_dof, k), optional
+        Jump operator: each column links the bodies of its nonzero rows.
+    region : (m,) int array, optional
+        Region of every cell, to name the body.
+    names : mapping, optional
+        Region number to a name.
+
+    Raises
+    ------
+    GeometryError
+        Names every floating body with its region, size and place.
+    """
+    label = bodies(space.tets, space.n_points)
+    count = int(label.max()) + 1
+    node_label = np.empty(space.n_nodes, dtype=np.int64)
+    node_label[space.cells] = label[space.tets[:, :1]]
+    graph = sp.csr_matrix((count, count))
+    if links is not None:
+        columns = sp.csc_matrix(links)
+        of_column = np.repeat(np.arange(columns.shape[1]), np.diff(columns.indptr))
+        touched = np.ones(columns.nnz), (node_label[columns.indices // 3], of_column)
+        touching = sp.coo_matrix(touched, shape=(count, columns.shape[1])).tocsr()
+        graph = touching @ touching.T
+    group = connected_components(graph, directed=False)[1]
+    supported = np.zeros(group.max() + 1, dtype=bool)
+    for vertices in held:
+        supported[group[label[np.asarray(vertices, dtype=np.int64)]]] = True
+    floating = np.nonzero(~supported[group])[0]
+    if len(floating) == 0:
+        return
+    told = [_describe_body(space, label, int(body), region, names) for body in floating[:5]]
+    more = f" and {len(floating) - 5} more" if len(floating) > 5 else ""
+    raise GeometryError(
+        f"{len(floating)} bodies float, held by no support or screw: {'; '.join(told)}{more}; "
+        "add a support, or remove the fragment (a screw that misses bone floats too)"
+    )
+
+
+def _describe_body(
+    space: Space, label: np.ndarray, body: int, region: np.ndarray | None, names: Mapping[int, str] | None
+) -> str:
+    cells = label[space.tets[:, 0]] == body
+    centre = np.round(space.nodes[space.tets[cells]].mean(axis=(0, 1)), 1).tolist()
+    what = "body"
+    if region is not None:
+        numbers = np.unique(region[cells]).tolist()
+        what = ", ".join((names or {}).get(number, f"region {number}") for number in numbers)
+    return f"{what} ({int(cells.sum())} cells, {space.volumes[cells].sum():.2f} mm3, near {centre} mm)"
+
+
+def nearest_vertex(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the index of the vertex nearest to each target (k, 3)."""
+    return np.asarray(cKDTree(points).query(np.atleast_2d(targets))[1])
