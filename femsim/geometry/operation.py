@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from femsim.errors import InputError
+from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
-from femsim.geometry.plate import Plate
-from femsim.geometry.resection import Resection
-from femsim.geometry.screws import Screw
+from femsim.geometry.jaw_sites import jaw_bites, jaw_foundations, jaw_loads
+from femsim.geometry.muscles import activation_patterns
+from femsim.geometry.plate import Plate, plate_section
+from femsim.geometry.plate_path import PlateSetting, plan_plate
+from femsim.geometry.resection import Resection, resect_planes, resect_teeth
+from femsim.geometry.screws import Screw, check_screws, place_screw, screw_thread
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface
+from femsim.parameters import ParameterSet
 
 if TYPE_CHECKING:
     from femsim.geometry.jaw import Jaw
+
+SCREWS_PER_STUMP = (1, 8)
+"""Screws per stump that a user may ask for."""
+
+USUAL_SCREWS = 3
+"""Fewer screws than this per stump are pointed out: three to four are usual."""
+
+FAR_TIP = 6.0
+"""A tip farther than this [mm] beyond the far cortex would stand in the floor of the mouth."""
+
+WIDE_GAP = 3.0
+"""A plate farther than this [mm] off the bone under its centreline is pointed out."""
+
+FACIAL_BLEND = 2.0
+"""Over this distance [mm] across the arch the lingual cortex passes into the facial one, so that thickness is smooth."""
 
 CORTEX_STEP = 0.1
 """Sampling step [mm] along a screw when its length in cortical bone is measured."""
@@ -138,3 +157,216 @@ class Operation:
         points = screw.head + axial[:, None] * screw.axis
         depth = -self.bone.signed_distance(points)
         return float(np.count_nonzero((depth > 0) & (depth < self.cortical_thickness(points))) * CORTEX_STEP)
+
+
+@dataclass(frozen=True, eq=False)
+class ArchCortex:
+    """Cortical thickness that falls along the arch from the midline to behind the third molar.
+
+    Attributes
+    ----------
+    arch : Arch
+    anterior, posterior : float
+        Mean thickness at the midline and behind [mm].
+    facial_to_lingual : float
+        Ratio of facial to lingual thickness.
+    """
+
+    arch: Arch
+    anterior: float
+    posterior: float
+    facial_to_lingual: float
+
+    @classmethod
+    def from_parameters(cls, arch: Arch, parameters: ParameterSet) -> ArchCortex:
+        """Take card ``cortex``."""
+        return cls(arch, **{key: parameters[f"cortex.{key}"] for key in ("anterior", "posterior", "facial_to_lingual")})
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Thickness at points (n, 3), shape (n,) [mm]."""
+        s, n, _ = self.arch.locate(points)
+        end = np.where(s > 0, self.arch.tooth_edges[1][-1], self.arch.tooth_edges[0][-1])
+        mean = self.anterior + np.clip(np.abs(s) / end, 0, 1) * (self.posterior - self.anterior)
+        contrast = (self.facial_to_lingual - 1) / (self.facial_to_lingual + 1)
+        return mean * (1 + contrast * np.tanh(n / FACIAL_BLEND))
+
+
+def plan_operation(
+    jaw: Jaw,
+    parameters: ParameterSet,
+    *,
+    from_tooth: int | None = None,
+    to_tooth: int | None = None,
+    side: str | None = None,
+    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+    plate_preset: str = "reconstruction-2.5",
+    plate_width: float | None = None,
+    plate_thickness: float | None = None,
+    plate_pitch: float | None = None,
+    plate_height: float | None = None,
+    standoff: float | None = None,
+    min_distance_to_cut: float | None = None,
+    screw_preset: str = "locking-2.4",
+    screw_diameter: float | None = None,
+    screw_core: float | None = None,
+    per_stump: int | tuple[int, int] = 4,
+    length: str | float = "bicortical",
+    bites: Sequence[str] | None = None,
+    detached: Sequence[str] = (),
+) -> Operation:
+    """Plan a segmental resection of a jaw bridged by one locking plate.
+
+    Parameters
+    ----------
+    jaw : Jaw
+        Surface and landmarks in the anatomical frame.
+    parameters : ParameterSet
+    from_tooth, to_tooth : int
+        First and last tooth removed, FDI numbers.
+    side : ``"left"``, ``"right"``, ``"midline"``, optional
+        Only checked against the teeth.
+    planes : two (point, normal) pairs, optional
+        Cut planes in the anatomical frame instead of teeth [mm].
+    plate_preset, screw_preset : str
+        Names in cards ``plates`` and ``screws``.
+    plate_width, plate_thickness, plate_pitch, plate_height, standoff, min_distance_to_cut : float, optional
+        Replace the preset or the default [mm].
+    screw_diameter, screw_core : float, optional
+        Replace the preset [mm].
+    per_stump : int or (int, int)
+        Screws in each stump, or in the mesial and the distal one (for a midline defect: the right and the left one).
+    length : ``"bicortical"``, ``"monocortical"`` or float
+        Screw length [mm] from the plate's outer face to the tip.
+    bites : sequence of str, optional
+        Bites to prepare; every standard bite whose teeth remain when not given.
+    detached : sequence of str
+        Muscles detached besides those lost with the segment (``"AT_left"``).
+
+    Raises
+    ------
+    InputError, GeometryError
+        What cannot be built, where, by how much and what to try.
+    """
+    surface, landmarks = jaw.surface, jaw.landmarks.points
+    arch = Arch.fit(surface, landmarks, parameters)
+    resection = _resected(surface, arch, from_tooth, to_tooth, side, planes)
+    section = plate_section(parameters, plate_preset, width=plate_width, thickness=plate_thickness, pitch=plate_pitch)
+    setting = PlateSetting.from_parameters(
+        parameters, section, height=plate_height, standoff=standoff, first_hole=min_distance_to_cut
+    )
+    thread = screw_thread(parameters, screw_preset, diameter=screw_diameter, core=screw_core)
+    if thread["diameter"] > 0.6 * section["width"]:
+        raise GeometryError(
+            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, at most "
+            f"{0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
+        )
+    foundations = jaw_foundations(surface, resection, parameters, landmarks)
+    plate, stumps = plan_plate(surface, arch, resection, setting, _counts(per_stump, resection), "plate")
+    screws = _screwed(surface, resection, parameters, plate, stumps, thread, length)
+    loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
+    kept = {site.name for site in loads}
+    return Operation(
+        bone=surface,
+        resection=resection,
+        plates=(plate,),
+        screws=screws,
+        loads=loads,
+        foundations=foundations,
+        bites=jaw_bites(surface, arch, resection, parameters, landmarks, bites),
+        dropped=dropped,
+        arch=arch,
+        jaw=jaw,
+        cortical_thickness=ArchCortex.from_parameters(arch, parameters),
+        warnings=_remarks(plate, screws, length),
+        activations={
+            pattern: {name: value for name, value in values.items() if name in kept}
+            for pattern, values in activation_patterns(parameters).items()
+        },
+    )
+
+
+def _resected(
+    surface: Surface,
+    arch: Arch,
+    from_tooth: int | None,
+    to_tooth: int | None,
+    side: str | None,
+    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None,
+) -> Resection:
+    if planes is not None:
+        if from_tooth is not None or to_tooth is not None:
+            raise InputError("resection: give either two teeth or two planes, not both")
+        resection = resect_planes(surface, arch, planes)
+    elif from_tooth is None or to_tooth is None:
+        raise InputError("resection: give the first and the last tooth removed, or two planes")
+    else:
+        resection = resect_teeth(surface, arch, from_tooth, to_tooth)
+    if side is not None and side != resection.side:
+        raise InputError(
+            f"resection: side is {side!r} but the {resection.segment} lie on side {resection.side!r}; "
+            "FDI numbers 31-38 are left, 41-48 right"
+        )
+    return resection
+
+
+def _counts(per_stump: int | tuple[int, int], resection: Resection) -> tuple[int, int]:
+    """Screws in the stump at lower and at higher arch coordinate."""
+    counts = (per_stump, per_stump) if isinstance(per_stump, int) else (int(per_stump[0]), int(per_stump[1]))
+    for count in counts:
+        if not SCREWS_PER_STUMP[0] <= count <= SCREWS_PER_STUMP[1]:
+            raise GeometryError(
+                f"screws: {count} per stump, allowed are {SCREWS_PER_STUMP[0]} to {SCREWS_PER_STUMP[1]}"
+            )
+    # On the right side the mesial stump has the higher arch coordinate.
+    return counts[::-1] if resection.side == "right" else counts
+
+
+def _screwed(
+    surface: Surface,
+    resection: Resection,
+    parameters: ParameterSet,
+    plate: Plate,
+    stumps: tuple[str, ...],
+    thread: dict[str, float],
+    length: str | float,
+) -> tuple[Screw, ...]:
+    screws = []
+    for k, stump in enumerate(stumps):
+        screw = place_screw(
+            surface,
+            parameters,
+            thread,
+            name=f"screw-{k + 1}",
+            head=plate.holes[k] - plate.hole_axes[k] * plate.thickness / 2,
+            axis=plate.hole_axes[k],
+            stump=stump,
+            plate_name=plate.name,
+            length=length,
+            cuts=(resection.cuts[resection.stumps.index(stump)],),
+        )
+        beyond = screw.length - screw.bone_exit
+        if beyond > FAR_TIP:
+            raise GeometryError(
+                f"{screw.name}: a length of {screw.length:g} mm passes the far cortex by {beyond:.1f} mm, at most "
+                f"{FAR_TIP:g} mm are allowed; take {np.ceil(screw.bone_exit + 1):g} mm or 'bicortical'"
+            )
+        screws.append(screw)
+    check_screws(screws, parameters)
+    return tuple(screws)
+
+
+def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float) -> tuple[str, ...]:
+    remarks = []
+    for stump in dict.fromkeys(screw.stump for screw in screws):
+        count = sum(screw.stump == stump for screw in screws)
+        if count < USUAL_SCREWS:
+            remarks.append(f"{stump} stump: {count} screws, at least {USUAL_SCREWS} are usual")
+    if plate.clearance[1] > WIDE_GAP:
+        remarks.append(f"plate: stands up to {plate.clearance[1]:.1f} mm off the bone under its centreline")
+    if length == "bicortical":
+        remarks += [
+            f"{s.name}: the longest screw does not reach the far cortex, {s.bone_exit - s.length:.1f} mm are missing"
+            for s in screws
+            if not s.bicortical
+        ]
+    return tuple(remarks)

@@ -134,3 +134,76 @@ def site_triangles(site: Site, surface: Surface) -> np.ndarray:
         patch[nearest] |= not patch.any()
         chosen |= patch
     return np.flatnonzero(chosen)
+
+
+@dataclass(frozen=True)
+class Statics:
+    """Reactions of a rigid jaw.
+
+    Attributes
+    ----------
+    bite : float
+        Bite reaction along the bite's normal [N], positive when the tooth presses on its antagonist.
+    condyles : dict of str to float
+        Vertical joint reaction per foundation [N], positive when it pushes the jaw downwards.
+    forward : float
+        Total anteroposterior joint reaction [N], positive backwards (+y).
+    """
+
+    bite: float
+    condyles: dict[str, float]
+    forward: float
+
+
+def rigid_statics(
+    points: np.ndarray, forces: np.ndarray, bite_points: np.ndarray, condyles: dict[str, np.ndarray]
+) -> Statics:
+    """Reactions of a rigid jaw held vertically at a bite and at two condyles.
+
+    The bite acts straight down and is shared equally by its points. Moments about the line through the condyles give
+    the bite, moments in the frontal plane share the rest of the vertical force between the condyles.
+
+    Parameters
+    ----------
+    points, forces : ndarray, shape (n, 3)
+        Attachments [mm] and muscle forces [N].
+    bite_points : ndarray, shape (k, 3)
+        [mm]
+    condyles : dict of str to ndarray (3,)
+        Exactly two [mm].
+
+    Raises
+    ------
+    ValueError
+        Not two condyles, or a bite on the line through them.
+    """
+    if len(condyles) != 2:
+        raise ValueError(f"rigid statics needs two condyles, got {len(condyles)}")
+    (first, a), (second, b) = condyles.items()
+    middle = 0.5 * (a + b)
+    hinge = (b - a) / np.linalg.norm(b - a)
+    moment = np.cross(points - middle, forces).sum(axis=0)
+    # Moment of a unit downward force shared by the bite's points.
+    unit = np.cross(bite_points.mean(axis=0) - middle, [0.0, 0.0, -1.0])
+    if abs(unit @ hinge) < 1.0:
+        raise ValueError("the bite lies on the line through the condyles")
+    bite = float(-(moment @ hinge) / (unit @ hinge))
+    total = forces.sum(axis=0)
+    vertical = total[2] - bite
+    rest = moment + bite * unit
+    # Downward reactions R at a and b: sum = vertical, and their moment about the sagittal (y) axis cancels the rest.
+    lever_a, lever_b = (a - middle)[0], (b - middle)[0]
+    share = np.linalg.solve([[1.0, 1.0], [lever_a, lever_b]], [vertical, -rest[1]])
+    return Statics(bite, {first: float(share[0]), second: float(share[1])}, float(-total[1]))
+
+
+def operation_statics(
+    loads: tuple[LoadSite, ...],
+    foundations: tuple[Foundation, ...],
+    bite: BiteSite,
+    activation: dict[str, float],
+) -> Statics:
+    """Rigid reactions of a planned jaw for an activation pattern; the start value of the bite-force scaling."""
+    points = np.array([site.point for site in loads])
+    forces = np.array([activation[site.name] * site.force_max * site.direction for site in loads])
+    return rigid_statics(points, forces, bite.points, {f.name: f.point for f in foundations})

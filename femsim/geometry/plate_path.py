@@ -1,0 +1,325 @@
+"""Bend a plate to the buccal surface: its path in the lateral projection, its normals, its clearance, its holes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from femsim.errors import GeometryError
+from femsim.geometry.arch import Arch, resampled
+from femsim.geometry.plate import Plate, arc_length, section_directions, sweep_section
+from femsim.geometry.resection import Resection
+from femsim.geometry.surface import Surface
+from femsim.parameters import ParameterSet
+
+STEP = 1.0
+"""Spacing [mm] of stations while the plate is bent."""
+
+SECTION_STEP = 1.5
+"""Spacing [mm] of the sections of the finished plate: fine against its bends, coarse enough for the mesher."""
+
+ACROSS = np.linspace(-0.5, 0.5, 7)
+"""Samples across the plate, in plate widths, at which the bone under it is probed."""
+
+CLEARANCE_ROUNDS = 12
+"""Each round pushes the plate out by what is missing; smoothing gives some of it back, hence several."""
+
+CLEARANCE_TOLERANCE = 0.02
+"""Missing standoff [mm] that is let pass; a bender is not more exact."""
+
+BEND_LIMIT = 0.75
+"""Least radius of an edgewise bend in plate widths; below half a width the swept edges would fold over."""
+
+
+@dataclass(frozen=True)
+class PlateSetting:
+    """How a plate is to sit.
+
+    Attributes
+    ----------
+    width, thickness, pitch : float
+        Section and hole distance [mm].
+    height : float
+        Centreline above the lower border [mm].
+    standoff : float
+        Least gap to bone [mm].
+    first_hole : float
+        Distance of the first hole of a stump from the cut [mm].
+    end_margin : float
+        Plate beyond its last holes [mm].
+    path_smoothing, normal_smoothing : float
+        Averaging lengths [mm].
+    """
+
+    width: float
+    thickness: float
+    pitch: float
+    height: float
+    standoff: float
+    first_hole: float
+    end_margin: float
+    path_smoothing: float
+    normal_smoothing: float
+
+    @classmethod
+    def from_parameters(
+        cls,
+        parameters: ParameterSet,
+        section: dict[str, float],
+        *,
+        height: float | None = None,
+        standoff: float | None = None,
+        first_hole: float | None = None,
+    ) -> PlateSetting:
+        """Take card ``plates`` and replace what is given.
+
+        Raises
+        ------
+        GeometryError
+            A value out of its range.
+        """
+        values = {
+            "height": parameters["plates.height"] if height is None else float(height),
+            "standoff": parameters["plates.standoff"] if standoff is None else float(standoff),
+            "first_hole": parameters["plates.min_distance_to_cut"] if first_hole is None else float(first_hole),
+        }
+        limits = {
+            "height": (section["width"] / 2, 40.0, "height above the lower border"),
+            "standoff": (parameters["plates.least_clearance"], 5.0, "standoff from the bone"),
+            "first_hole": (2.0, 30.0, "min_distance_to_cut"),
+        }
+        for key, (low, high, words) in limits.items():
+            if not low <= values[key] <= high:
+                raise GeometryError(
+                    f"plate: {words} is {values[key]:g} mm, allowed are {low:g} to {high:g} mm for this plate"
+                )
+        return cls(
+            width=section["width"],
+            thickness=section["thickness"],
+            pitch=section["pitch"],
+            end_margin=parameters["plates.end_margin"],
+            path_smoothing=parameters["plates.path_smoothing"],
+            normal_smoothing=parameters["plates.normal_smoothing"],
+            **values,
+        )
+
+
+def plan_plate(
+    surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int], name: str
+) -> tuple[Plate, tuple[str, ...]]:
+    """Bend a plate over a defect along the original buccal contour and place its holes.
+
+    Parameters
+    ----------
+    surface : Surface
+        The jaw before the resection.
+    arch : Arch
+    resection : Resection
+    setting : PlateSetting
+    counts : tuple of int
+        Holes in the stump at lower and at higher arch coordinate.
+    name : str
+
+    Returns
+    -------
+    Plate
+        Holes ordered from the right to the left of the jaw.
+    tuple of str
+        Stump of every hole.
+
+    Raises
+    ------
+    GeometryError
+        The plate leaves the bone, its holes do not fit, or it would have to bend too sharply.
+    """
+    bent = _Bent.over(surface, arch, resection, setting, counts)
+    marks, stumps = _hole_marks(bent, resection, setting, counts)
+    low, high = marks[0] - setting.end_margin, marks[-1] + setting.end_margin
+    arc = bent.arc
+    if low < arc[0] - 1e-9 or high > arc[-1] + 1e-9:
+        stump = resection.stumps[0 if low < arc[0] else 1]
+        missing = max(arc[0] - low, high - arc[-1])
+        raise GeometryError(
+            f"plate: {counts[0 if low < arc[0] else 1]} screws do not fit on the {stump} stump, the plate misses the "
+            f"bone by {missing:.1f} mm; take fewer screws, a smaller pitch or another height"
+        )
+    count = int(np.ceil((high - low) / SECTION_STEP)) + 1
+    at = np.linspace(low, high, count)
+    path, outward = bent.at(at)
+    _, outward, _ = section_directions(path, outward)
+    _check_bends(path, outward, setting)
+    holes, normals = bent.at(np.array(marks))
+    solid = sweep_section(path, outward, setting.width, setting.thickness)
+    plate = Plate(
+        name=name,
+        surface=solid,
+        path=path,
+        outward=outward,
+        holes=holes,
+        hole_axes=-normals,
+        width=setting.width,
+        thickness=setting.thickness,
+        clearance=_clearance(surface, resection, path, outward, setting),
+    )
+    return plate, stumps
+
+
+@dataclass(frozen=True, eq=False)
+class _Bent:
+    """The endless plate: stations along its mid-thickness centreline and unit outward normals there."""
+
+    path: np.ndarray
+    outward: np.ndarray
+
+    @property
+    def arc(self) -> np.ndarray:
+        return arc_length(self.path)
+
+    def at(self, arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Centreline points and unit normals at arc lengths, each (k, 3)."""
+        own = self.arc
+        path = np.column_stack([np.interp(arc, own, self.path[:, k]) for k in range(3)])
+        normal = np.column_stack([np.interp(arc, own, self.outward[:, k]) for k in range(3)])
+        return path, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+    @classmethod
+    def over(
+        cls, surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
+    ) -> _Bent:
+        """Bend a plate that is longer than needed on both stumps as far as there is bone."""
+        middle, points = _probe(arch, resection, setting, counts)
+        smooth = gaussian_filter1d(middle, setting.path_smoothing / 2 / STEP, axis=0, mode="nearest")
+        tangent = np.gradient(smooth, axis=0)
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        # Least-squares width direction of the bone under the plate, at every station.
+        spread = points - np.nanmean(points, axis=1, keepdims=True)
+        weights = np.where(np.isfinite(spread), ACROSS[None, :, None], 0.0)
+        across = np.nansum(weights * np.nan_to_num(spread), axis=1)
+        normal = np.cross(across, tangent)
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        normal *= np.sign(np.einsum("ij,ij->i", normal, arch.normal(arch.locate(smooth)[0])))[:, None]
+        normal = gaussian_filter1d(normal, setting.normal_smoothing / STEP, axis=0, mode="nearest")
+        _, normal, _ = section_directions(smooth, normal)
+        path = _lifted(surface, smooth, normal, setting)
+        _, normal, _ = section_directions(path, normal)
+        return cls(path, normal)
+
+
+def _probe(
+    arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Buccal surface under the plate: centre (n, 3) and across its width (n, 7, 3), NaN where the width overhangs."""
+    line = arch.parallel_to_border(setting.height, setting.path_smoothing)
+    line = resampled(line, STEP)
+    inside = (line[:, 0] > resection.span[0]) & (line[:, 0] < resection.span[1])
+    if not inside.any():
+        raise GeometryError(f"plate: no path {setting.height:g} mm above the lower border crosses the defect")
+    # Twice the wanted length on each stump: the projection shortens paths on inclined bone.
+    need = [
+        2 * (setting.first_hole + setting.pitch * max(count - 1, 0) + setting.end_margin) + 10.0 for count in counts
+    ]
+    first = max(int(np.flatnonzero(inside)[0] - need[0] / STEP), 0)
+    last = min(int(np.flatnonzero(inside)[-1] + need[1] / STEP), len(line) - 1)
+    line = line[first : last + 1]
+    along = np.gradient(line, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    sideways = np.column_stack([-along[:, 1], along[:, 0]])
+    probes = line[:, None, :] + setting.width * ACROSS[None, :, None] * sideways[:, None, :]
+    points = arch.buccal(probes[..., 0].ravel(), probes[..., 1].ravel()).reshape(len(line), len(ACROSS), 3)
+    centre = points[:, len(ACROSS) // 2]
+    usable = np.isfinite(points[..., 0]).sum(axis=1) >= 4
+    usable &= np.isfinite(centre[:, 0])
+    # A jump of the outermost surface means that the ray met another part of the jaw (coronoid, condyle).
+    jump = np.r_[0.0, np.linalg.norm(np.diff(centre, axis=0), axis=1)] > 4 * STEP
+    usable &= ~jump
+    centre_of_defect = int(np.mean(np.flatnonzero((line[:, 0] > resection.span[0]) & (line[:, 0] < resection.span[1]))))
+    if not usable[centre_of_defect]:
+        raise GeometryError("plate: the plate's path misses the bone over the defect; choose another height")
+    bad = np.flatnonzero(~usable)
+    low = bad[bad < centre_of_defect].max(initial=-1) + 1
+    high = bad[bad > centre_of_defect].min(initial=len(line))
+    return centre[low:high], points[low:high]
+
+
+def _lifted(surface: Surface, base: np.ndarray, normal: np.ndarray, setting: PlateSetting) -> np.ndarray:
+    """Mid-thickness centreline at which the inner face stands at least ``standoff`` off the bone everywhere."""
+    lift = np.full(len(base), setting.standoff)
+    across = section_directions(base, normal)[2]
+    window = max(int(setting.width / STEP), 3)
+    for _ in range(CLEARANCE_ROUNDS):
+        face = (
+            base[:, None]
+            + lift[:, None, None] * normal[:, None]
+            + setting.width * ACROSS[None, :, None] * across[:, None]
+        )
+        gap = surface.signed_distance(face.reshape(-1, 3)).reshape(face.shape[:2]).min(axis=1)
+        missing = setting.standoff - gap
+        if missing.max() < CLEARANCE_TOLERANCE:
+            break
+        lift = lift + gaussian_filter1d(
+            maximum_filter1d(np.maximum(missing, 0.0), window, mode="nearest"), window / 3, mode="nearest"
+        )
+    return base + (lift + setting.thickness / 2)[:, None] * normal
+
+
+def _hole_marks(
+    bent: _Bent, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
+) -> tuple[list[float], tuple[str, ...]]:
+    """Arc lengths of the holes from right to left and the stump of each."""
+    fine = np.arange(bent.arc[0], bent.arc[-1], 0.05)
+    path, normal = bent.at(fine)
+    # Holes are placed where the screw enters bone, not where it leaves the plate.
+    entry = path - (setting.thickness / 2 + setting.standoff) * normal
+    removed = resection.removed(entry)
+    if not removed.any():
+        raise GeometryError("plate: the plate's path does not cross the defect; choose another height")
+    middle = int(np.flatnonzero(removed).mean())
+    marks: list[float] = []
+    for k, sign in ((0, -1), (1, 1)):
+        depth = resection.cuts[k].depth(entry)
+        side = np.arange(middle, -1, -1) if sign < 0 else np.arange(middle, len(fine))
+        reached = side[depth[side] <= -setting.first_hole]
+        if counts[k] and len(reached) == 0:
+            raise GeometryError(
+                f"plate: no room for a hole {setting.first_hole:g} mm from the cut on the {resection.stumps[k]} stump; "
+                "the stump is too short there, move the cut or change the plate's height"
+            )
+        marks += [float(fine[reached[0]] + sign * setting.pitch * j) for j in range(counts[k])]
+    names = [resection.stumps[0]] * counts[0] + [resection.stumps[1]] * counts[1]
+    order = np.argsort(marks)
+    return [marks[k] for k in order], tuple(names[k] for k in order)
+
+
+def _check_bends(path: np.ndarray, outward: np.ndarray, setting: PlateSetting) -> None:
+    tangent, normal, across = section_directions(path, outward)
+    arc = arc_length(path)
+    edgewise = np.abs(np.einsum("ij,ij->i", np.gradient(tangent, arc, axis=0), across))
+    worst = int(np.argmax(edgewise))
+    if edgewise[worst] * setting.width * BEND_LIMIT > 1:
+        place = ", ".join(f"{v:.1f}" for v in path[worst])
+        raise GeometryError(
+            f"plate: an edgewise bend of radius {1 / edgewise[worst]:.1f} mm at ({place}) mm is too sharp for a width "
+            f"of {setting.width:g} mm, at least {BEND_LIMIT * setting.width:.1f} mm are needed; "
+            "choose another height or a narrower plate"
+        )
+    half = setting.width / 2 * across, setting.thickness / 2 * normal
+    corners = np.stack([path + a * half[0] + b * half[1] for a in (-1, 1) for b in (-1, 1)], axis=1)
+    forward = np.einsum("ikj,ij->ik", np.diff(corners, axis=0), tangent[:-1])
+    if forward.min() <= 0.1 * arc[1]:
+        raise GeometryError(
+            "plate: the swept plate would fold over itself at a bend; choose another height or a narrower plate"
+        )
+
+
+def _clearance(
+    surface: Surface, resection: Resection, path: np.ndarray, outward: np.ndarray, setting: PlateSetting
+) -> tuple[float, float]:
+    """Least distance from the whole inner face to bone that stays, and greatest gap under the centreline."""
+    across = section_directions(path, outward)[2]
+    inner = path - setting.thickness / 2 * outward
+    face = inner[:, None] + setting.width * ACROSS[None, :, None] * across[:, None]
+    gaps = surface.signed_distance(face.reshape(-1, 3)).reshape(face.shape[:2])
+    stays = ~resection.removed(inner - setting.standoff * outward)
+    return float(gaps[stays].min()), float(gaps[stays, len(ACROSS) // 2].max())
