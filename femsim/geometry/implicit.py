@@ -137,23 +137,27 @@ class Curtain:
     silhouette : Silhouette
     half_thickness, middle : callable
         Half thickness and outward shift of the middle surface [mm], functions of arc length and h.
+    rim : callable, optional
+        Width of the rounded rim over the half thickness, one when not given.
     """
 
     curve: PlanCurve
     silhouette: Silhouette
     half_thickness: Profile
     middle: Profile
+    rim: Profile | None = None
 
     def field(self, x: np.ndarray, a: np.ndarray, h: np.ndarray) -> np.ndarray:
         """Approximate signed distance, negative inside [mm].
 
         With depth d inside the silhouette and half thickness t, the rim is a superellipse:
-        F = t ((max(1 - d/t, 0)^p + (|n - n0| / t)^p)^(1/p) - 1).
+        F = t ((max(1 - d/(r t), 0)^p + (|n - n0| / t)^p)^(1/p) - 1), r the relative width of the rim.
         """
         s, n = self.curve.locate(x, a)
         s, n, h = np.broadcast_arrays(s, n, h)
         half = self.half_thickness(s, h)
-        rim = np.maximum(1 - self.silhouette(s, h) / half, 0)
+        width = half if self.rim is None else half * self.rim(s, h)
+        rim = np.maximum(1 - self.silhouette(s, h) / width, 0)
         side = np.abs(n - self.middle(s, h)) / half
         return half * ((rim**RIM_POWER + side**RIM_POWER) ** (1 / RIM_POWER) - 1)
 

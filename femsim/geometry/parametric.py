@@ -142,13 +142,13 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     rear = [(0.40 * top, 0.8), (0.55 * top, 1.1), (0.70 * top, 1.1), (0.84 * top, 0.8), (top - 6.0, 0.9)]
     neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth - 0.9), (top - 11.0, depth + 1.3)]
     hollow = [(notch + 1.0, depth + 5.0), (notch, 0.5 * (depth + edge) - 0.5), (notch + 3.5, edge - 8.6)]
-    tip = [(coronoid - 5.0, edge - 6.2), (coronoid, edge - 3.0), (coronoid - 5.0, edge - 0.2), (0.78 * top, edge + 0.5)]
-    anterior = [(0.66 * top, edge + 0.2), (0.56 * top, edge + 0.1), (0.47 * top, edge + 1.0), (0.39 * top, edge + 3.6)]
+    tip = [(coronoid - 3.0, edge - 5.2), (coronoid, edge - 3.0), (coronoid - 4.0, edge - 0.8)]
+    anterior = [(0.66 * top, edge), (0.56 * top, edge - 0.2), (0.46 * top, edge + 0.3), (0.37 * top, edge + 1.6)]
     curve = [*lower, *angle, *(d.across(*p) for p in rear + neck + hollow + tip + anterior)]
-    start = d.across(0.39 * top, edge + 3.6)
+    start = d.across(0.30 * top, edge + 4.0)
     target = np.array([d.molar[1] + 2.0, 0.74 * body])
     # The oblique line runs down from the anterior border and fades on the body beside the first molar.
-    curve += [start + share * (target - start) + [0.0, -sag] for share, sag in ((0.3, 1.5), (0.62, 1.7), (1.0, 0.0))]
+    curve += [start + share * (target - start) + [0.0, -sag] for share, sag in ((0.0, 0.0), (0.5, 1.5), (1.0, 0.0))]
     curve += flat([(0.5 * d.molar[1], 0.70 * body)])
     points = np.array([[basal.arc_of(a), h] for a, h in curve])
     symphysis = 0.70 * shape.symphysis_height
@@ -158,28 +158,33 @@ def _basal_silhouette(d: _Design) -> Silhouette:
 
 def _basal(d: _Design) -> Curtain:
     shape, basal = d.shape, d.basal
-    places = [basal.arc_of(share * shape.gonion_menton) for share in (0.0, 0.3, 0.52, 0.72, 0.9)]
+    places = [basal.arc_of(share * shape.gonion_menton) for share in (0.0, 0.3, 0.5, 0.7, 0.9, 1.1)]
     body, plate = shape.body_thickness / 2, shape.ramus_thickness / 2
     level = d.condyle[2]
 
-    thickness = PchipInterpolator(places, [body, 0.98 * body, 0.94 * body, 0.5 * (body + plate), plate], extrapolate=False)
+    thickness = PchipInterpolator(places, [body, 0.98 * body, 0.94 * body, 0.5 * (body + plate), plate, plate])
 
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         along = thickness(np.clip(s, places[0], places[-1]))
         a = _a_of(basal, s) - d.corner
         upwards, forwards = a * d.ramus[0] + h * d.ramus[1], a * d.front[0] + h * d.front[1]
         # The body thins towards the alveolar process, the ramus towards the coronoid; the neck flares to the head.
-        taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height)) * (along > plate)
+        taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height)) 
         share = (along - plate) / (body - plate)
         blade = along * (1 - taper * share - 0.35 * (1 - share) * _step((upwards - 0.5 * d.top) / (0.5 * d.top)))
-        flare = _step((upwards - d.top + 24.0) / 20.0) * np.exp(-((np.maximum(forwards - 6.0, 0) / 5.0) ** 2))
-        return blade + flare * np.maximum(0.40 * shape.condyle_width - blade, 0)
+        flare = _step((upwards - d.top + 27.0) / 24.0) * np.exp(-((np.maximum(forwards - 6.0, 0) / 5.0) ** 2))
+        return blade + flare * np.maximum(0.45 * shape.condyle_width - blade, 0)
 
     def middle(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        chin = 1.5 * np.exp(-((s / 12.0) ** 2) - ((h - 0.24 * shape.symphysis_height) / 7.0) ** 2)
+        chin = 2.6 * np.exp(-((s / 12.0) ** 2) - ((h - 0.22 * shape.symphysis_height) / 6.5) ** 2)
         return chin
 
-    return Curtain(basal, _basal_silhouette(d), half_thickness, middle)
+    def rim(s: np.ndarray, h: np.ndarray) -> np.ndarray:
+        # Blunt lower border; towards the alveolar process the section narrows slowly.
+        in_body = _step((places[3] - s) / (places[3] - places[1]))
+        return 1.0 + 1.1 * in_body * _step((h - 0.25 * shape.body_height) / (0.4 * shape.body_height))
+
+    return Curtain(basal, _basal_silhouette(d), half_thickness, middle, rim)
 
 
 def _step(share: np.ndarray) -> np.ndarray:
@@ -197,8 +202,17 @@ def _alveolar(d: _Design) -> Curtain:
     at_molar = arch.arc_of(d.molar[1])
     back = arch.arc[-1]
     tall, low = d.incisor[2], d.molar[2]
-    top = [(-30.0, tall), (-5.0, tall), (5.0, tall), (0.5 * at_molar, tall - 0.5 * (tall - low)), (at_molar, low)]
-    rear = [(back - 9.0, low - 0.2), (back - 3.5, low - 1.8), (back, low - 8.0), (back - 1.0, 0.45 * low)]
+    contacts = _contacts(at_molar)
+    middles, last = 0.5 * (contacts[1:] + contacts[:-1]), contacts[-1]
+    between = min(1.1, 0.17 * shape.crown_height_molar)
+
+    def level(s: np.ndarray | float) -> np.ndarray:
+        return np.interp(s, [0.0, at_molar, last], [tall, low, low - 0.8])
+
+    top = [(-30.0, tall), (-3.0, tall), *zip(middles, level(middles), strict=True)]
+    top += list(zip(contacts[1:-1], level(contacts[1:-1]) - between, strict=True))
+    top.sort()
+    rear = [(last - 1.0, low - 2.0), (last + 0.6, low - 4.5), (last + 1.4, low - 9.0), (last + 2.0, 0.45 * low)]
     base = [(at_molar, 0.30 * low), (0.5 * at_molar, 0.35 * low), (0.0, 0.35 * tall), (-30.0, 0.35 * tall)]
     silhouette = Silhouette.around(np.array(top + rear + base))
     crest = np.array([[0.0, tall], [at_molar, low], [back, low]])
@@ -210,7 +224,9 @@ def _alveolar(d: _Design) -> Curtain:
         bone, edge = ridge(np.clip(s, 0, back)), rim(np.clip(s, 0, back))
         low_h, high_h = np.interp(s, margin[:, 0], margin[:, 1]), np.interp(s, crest[:, 0], crest[:, 1])
         up = np.clip((h - low_h) / np.maximum(high_h - low_h, 1.0), 0, 1)
-        return bone + (edge - bone) * up
+        # Embrasures between neighbouring crowns, fading at the alveolar margin.
+        gap = np.exp(-(((s[..., None] - contacts) / 1.1) ** 2)).sum(axis=-1) if shape.crown_height_molar else 0.0
+        return (bone + (edge - bone) * up) * (1 - 0.26 * gap * _step(2.5 * up))
 
     towards = _offset_between(arch, d.basal)
 
@@ -220,6 +236,14 @@ def _alveolar(d: _Design) -> Curtain:
         return np.interp(s, arch.arc, towards) * down * down * (3 - 2 * down)
 
     return Curtain(arch, silhouette, half_thickness, middle)
+
+
+def _contacts(at_molar: float) -> np.ndarray:
+    """Arc lengths of the contacts between neighbouring teeth, from the midline to behind the second molar."""
+    widths = _form("tooth_width")
+    contacts = np.r_[0.0, np.cumsum(widths)]
+    first_molar = 0.5 * (contacts[5] + contacts[6])
+    return contacts * at_molar / first_molar
 
 
 def _offset_between(arch: PlanCurve, basal: PlanCurve) -> np.ndarray:
