@@ -324,13 +324,13 @@ class _Problem:
         """Lower Cholesky factor of S0 + diag(tangent); as a preconditioner it may be of single precision."""
         for kind in (np.float32, np.float64):
             hessian = self.solver._stiffness.astype(kind, order="F")
-            hessian.flat[:: len(tangent) + 1] += tangent.astype(kind)
+            np.fill_diagonal(hessian, hessian.diagonal() + tangent.astype(kind))
             try:
                 return np.asarray(sl.cholesky(hessian, lower=True, overwrite_a=True, check_finite=False))
             except sl.LinAlgError:
                 continue
         raise ConvergenceError(
-            "contact: the tangent stiffness is not positive definite; a part of the model has no screw and no foundation"
+            "contact: the tangent stiffness is not positive definite; a part of it has no screw and no foundation"
         )
 
     def _search(

@@ -257,7 +257,7 @@ class ScrewBoneLaw:
 
 def _capped(stiffness: np.ndarray, cap: np.ndarray, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     elastic = stiffness * displacement
-    return np.clip(elastic, -cap, cap), stiffness * (np.abs(elastic) <= cap)
+    return np.clip(elastic, -cap, cap), stiffness * (np.abs(elastic) < cap)
 
 
 def _capped_potential(stiffness: np.ndarray, cap: np.ndarray, displacement: np.ndarray) -> np.ndarray:

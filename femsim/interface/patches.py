@@ -131,7 +131,7 @@ def build_patches(
         raise InputError(f"interface patches: ring length {ring_length} mm; it must be positive")
     corners = mesh.points[mesh.interface.screw_triangles]
     normal = 0.5 * np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    face_area, centres = np.linalg.norm(normal, axis=1), corners.mean(axis=1)
+    face_area = np.linalg.norm(normal, axis=1)
     face = np.full(len(face_area), -1)
     rows: list[dict[str, np.ndarray]] = []
     count = 0
@@ -140,7 +140,7 @@ def build_patches(
         mine = np.flatnonzero((mesh.interface.screw == number) & ~steep)
         if len(mine) == 0:
             raise MeshError(f"screw {screw.name}: no face touches bone; use a finer mesh or a screw that reaches bone")
-        label, row = _screw_patches(screw, centres[mine], face_area[mine], sectors, ring_length or screw.pitch)
+        label, row = _screw_patches(screw, corners[mine], face_area[mine], sectors, ring_length or screw.pitch)
         row["screw"] = np.full(len(row["area"]), number)
         row["thread_shape"] = np.full(len(row["area"]), constants.thread_shape(screw.thread_depth, screw.pitch))
         face[mine] = label + count
@@ -151,19 +151,21 @@ def build_patches(
 
 
 def _screw_patches(
-    screw: ScrewGeometry, centres: np.ndarray, area: np.ndarray, sectors: int, ring_length: float
+    screw: ScrewGeometry, corners: np.ndarray, area: np.ndarray, sectors: int, ring_length: float
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Patch number of each face of one screw, and the patches' data."""
     axis = np.asarray(screw.axis, dtype=float)
     first, second = _transverse(axis)
+    centres = corners.mean(axis=1)
     from_head = centres - screw.head
     depth = from_head @ axis
     radial = from_head - depth[:, None] * axis
     angle = np.arctan2(radial @ second, radial @ first) % (2 * np.pi)
     sector = np.minimum((angle * sectors / (2 * np.pi)).astype(int), sectors - 1)
-    start, length = depth.min(), np.ptp(depth)
+    reached = (corners - screw.head) @ axis
+    start, length = reached.min(), np.ptp(reached)
     n_rings = max(1, round(length / ring_length))
-    ring = np.minimum(((depth - start) / max(length, ring_length) * n_rings).astype(int), n_rings - 1)
+    ring = np.minimum(((depth - start) / length * n_rings).astype(int), n_rings - 1)
     label = _merge_small(ring * sectors + sector, area, n_rings, sectors)
     kept, label = np.unique(label, return_inverse=True)
     total = np.bincount(label, weights=area)
