@@ -80,9 +80,7 @@ class Arch:
     outline: np.ndarray
 
     @classmethod
-    def fit(
-        cls, surface: Surface, landmarks: Mapping[str, np.ndarray], parameters: ParameterSet | None = None
-    ) -> Arch:
+    def fit(cls, surface: Surface, landmarks: Mapping[str, np.ndarray], parameters: ParameterSet | None = None) -> Arch:
         """Fit the curve to a jaw.
 
         Parameters
@@ -158,7 +156,7 @@ class Arch:
             Not the FDI number of a lower tooth.
         """
         if fdi not in LOWER_TEETH:
-            raise InputError(f"tooth {fdi}: no such lower tooth; FDI numbers 31-38 (left) and 41-48 (right) are allowed")
+            raise InputError(f"tooth {fdi}: no such lower tooth; allowed are FDI 31-38 (left) and 41-48 (right)")
         left = fdi < 40
         edges, k, sign = self.tooth_edges[int(left)], fdi % 10, 1.0 if left else -1.0
         return sign * edges[k - 1], sign * (edges[k - 1] + edges[k]) / 2, sign * edges[k]
@@ -232,7 +230,7 @@ def resampled(path: np.ndarray, step: float) -> np.ndarray:
     """Polyline (n, d) with points at equal arc length, about ``step`` apart [mm]."""
     arc = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))]
     keep = np.r_[True, np.diff(arc) > 1e-9]
-    new = np.linspace(0, arc[-1], max(int(round(arc[-1] / step)), 1) + 1)
+    new = np.linspace(0, arc[-1], max(round(float(arc[-1]) / step), 1) + 1)
     return np.column_stack([np.interp(new, arc[keep], path[keep, k]) for k in range(path.shape[1])])
 
 
@@ -338,15 +336,13 @@ def _centred(
     shift = gaussian_filter1d(np.interp(stations, stations[valid], shift[valid]), FIT_SMOOTHING / STATION_STEP)
     normal = _direction(curve, reach, stations) @ np.array([[0.0, -1.0], [1.0, 0.0]])
     moved = _position(curve, reach, stations) + shift[:, None] * normal
-    knots = max(int(round(KNOT_STEP / STATION_STEP)), 1)
+    knots = round(KNOT_STEP / STATION_STEP)
     middle = len(stations) // 2
     chosen = np.unique(np.r_[np.arange(middle, -1, -knots), np.arange(middle, len(stations), knots)])
     return _spline(moved[chosen])
 
 
-def _ramus_end(
-    surface: Surface, curve: CubicSpline, reach: tuple[float, float], stations: np.ndarray
-) -> np.ndarray:
+def _ramus_end(surface: Surface, curve: CubicSpline, reach: tuple[float, float], stations: np.ndarray) -> np.ndarray:
     """Largest |s| per station's side at which bone still reaches down to the lower half of the jaw."""
     xy, z = surface.points[:, :2], surface.points[:, 2]
     s = _foot(curve, reach, _lookup(curve, reach), xy)

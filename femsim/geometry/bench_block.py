@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from femsim.errors import GeometryError
 from femsim.geometry.operation import Operation
 from femsim.geometry.plate import Plate, plate_section, sweep_section
-from femsim.geometry.screws import Screw, place_screw, screw_thread
+from femsim.geometry.screws import place_screw, screw_thread
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface, merge_surfaces
 from femsim.parameters import ParameterSet
@@ -35,13 +36,13 @@ class UniformCortex:
         return np.full(len(points), self.thickness)
 
 
-def box_surface(low: np.ndarray, high: np.ndarray) -> Surface:
+def box_surface(low: Sequence[float], high: Sequence[float]) -> Surface:
     """Closed box between two corners [mm], twelve triangles facing outwards."""
-    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
+    start, size = np.array(low, dtype=float), np.array(high, dtype=float) - np.array(low, dtype=float)
     corner = np.array([[i & 1, i >> 1 & 1, i >> 2 & 1] for i in range(8)])
     quads = [[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]]
     triangles = np.array([t for a, b, c, d in quads for t in ([a, b, c], [a, c, d])])
-    return Surface(low + corner * (high - low), triangles)
+    return Surface(start + corner * size, triangles)
 
 
 def bench_block(

@@ -191,9 +191,7 @@ def jaw_bites(
             points = on_surface(surface, landmarks["incisor"])[None]
         else:
             points = np.array([occlusal_point(surface, arch, landmarks, fdi) for fdi in teeth])
-        sites.append(
-            BiteSite(name, points[0], np.array([0.0, 0.0, -1.0]), parameters["loads.bite.radius"], points[1:])
-        )
+        sites.append(BiteSite(name, points[0], np.array([0.0, 0.0, -1.0]), parameters["loads.bite.radius"], points[1:]))
     return tuple(sites)
 
 

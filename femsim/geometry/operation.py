@@ -15,7 +15,7 @@ from femsim.geometry.muscles import activation_patterns
 from femsim.geometry.plate import Plate, plate_section
 from femsim.geometry.plate_path import PlateSetting, plan_plate
 from femsim.geometry.resection import Resection, resect_planes, resect_teeth
-from femsim.geometry.screws import Screw, check_screws, place_screw, screw_thread
+from femsim.geometry.screws import Screw, check_screws, place_screw, screw_thread, spread_axes
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
@@ -36,7 +36,7 @@ WIDE_GAP = 3.0
 """A plate farther than this [mm] off the bone under its centreline is pointed out."""
 
 FACIAL_BLEND = 2.0
-"""Over this distance [mm] across the arch the lingual cortex passes into the facial one, so that thickness is smooth."""
+"""The lingual cortex passes into the facial one over this distance [mm], so that thickness is smooth."""
 
 CORTEX_STEP = 0.1
 """Sampling step [mm] along a screw when its length in cortical bone is measured."""
@@ -257,8 +257,8 @@ def plan_operation(
     thread = screw_thread(parameters, screw_preset, diameter=screw_diameter, core=screw_core)
     if thread["diameter"] > 0.6 * section["width"]:
         raise GeometryError(
-            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, at most "
-            f"{0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
+            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, "
+            f"at most {0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
         )
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
     plate, stumps = plan_plate(surface, arch, resection, setting, _counts(per_stump, resection), "plate")
@@ -330,6 +330,8 @@ def _screwed(
     thread: dict[str, float],
     length: str | float,
 ) -> tuple[Screw, ...]:
+    heads = plate.holes - plate.hole_axes * plate.thickness / 2
+    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, parameters["screws.longest"])
     screws = []
     for k, stump in enumerate(stumps):
         screw = place_screw(
@@ -337,8 +339,8 @@ def _screwed(
             parameters,
             thread,
             name=f"screw-{k + 1}",
-            head=plate.holes[k] - plate.hole_axes[k] * plate.thickness / 2,
-            axis=plate.hole_axes[k],
+            head=heads[k],
+            axis=axes[k],
             stump=stump,
             plate_name=plate.name,
             length=length,
@@ -356,7 +358,11 @@ def _screwed(
 
 
 def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float) -> tuple[str, ...]:
-    remarks = []
+    remarks = [
+        f"{screw.name}: tilted {angle:.0f} degrees against its hole to pass its neighbour"
+        for screw, axis in zip(screws, plate.hole_axes, strict=True)
+        if (angle := float(np.degrees(np.arccos(np.clip(screw.axis @ axis, -1, 1))))) > 2.0
+    ]
     for stump in dict.fromkeys(screw.stump for screw in screws):
         count = sum(screw.stump == stump for screw in screws)
         if count < USUAL_SCREWS:

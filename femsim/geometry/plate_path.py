@@ -29,6 +29,12 @@ CLEARANCE_ROUNDS = 12
 CLEARANCE_TOLERANCE = 0.02
 """Missing standoff [mm] that is let pass; a bender is not more exact."""
 
+AXIS_PROBE = 10.0
+"""A hole's distance to the cut is checked down to this depth [mm] along its axis, the usual thickness of the body."""
+
+DEEP_SHARE = 0.7
+"""At that depth the axis must keep this share of the wanted distance to the cut, because axes converge at a bend."""
+
 BEND_LIMIT = 0.75
 """Least radius of an edgewise bend in plate widths; below half a width the swept edges would fold over."""
 
@@ -278,7 +284,9 @@ def _hole_marks(
     middle = int(np.flatnonzero(removed).mean())
     marks: list[float] = []
     for k, sign in ((0, -1), (1, 1)):
-        depth = resection.cuts[k].depth(entry)
+        depth = np.maximum(
+            resection.cuts[k].depth(entry), resection.cuts[k].depth(entry - AXIS_PROBE * normal) / DEEP_SHARE
+        )
         side = np.arange(middle, -1, -1) if sign < 0 else np.arange(middle, len(fine))
         reached = side[depth[side] <= -setting.first_hole]
         if counts[k] and len(reached) == 0:

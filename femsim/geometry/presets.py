@@ -1,4 +1,4 @@
-"""Named presets inside a parameter card: ``plates.reconstruction-2.5.width`` belongs to the preset reconstruction-2.5."""
+"""Named presets in a parameter card: ``plates.reconstruction-2.5.width`` belongs to ``reconstruction-2.5``."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +121,7 @@ def resect_teeth(surface: Surface, arch: Arch, from_tooth: int, to_tooth: int) -
     return _resection(surface, arch, (cuts[0], cuts[1]), f"teeth {from_tooth} to {to_tooth}")
 
 
-def resect_planes(surface: Surface, arch: Arch, planes: list[tuple[np.ndarray, np.ndarray]]) -> Resection:
+def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Resection:
     """Remove the segment between two planes, each ``(point near the bone, normal of either sense)``.
 
     Raises

@@ -25,6 +25,15 @@ RAY_LENGTH = 45.0
 FARTHEST_ENTRY = 12.0
 """Bone must start within this distance [mm] of the screw head, otherwise the plate is off the bone there."""
 
+TURN_ROUNDS = 40
+"""Rounds of turning converging screws apart; each closes a tenth of the angle between them."""
+
+TURN_SHARE = 0.05
+"""Share of the angle to its neighbour that a screw is turned by per round."""
+
+TURN_MARGIN = 0.2
+"""Screw ends are brought this much [mm] farther apart than needed, because lengths are rounded up afterwards."""
+
 LENGTH_LIMITS = (4.0, 40.0)
 """Screw lengths [mm] that a user may ask for."""
 
@@ -297,6 +306,52 @@ def place_screw(
         distance_to_cut=distance,
         bone_exit=leave,
     )
+
+
+def spread_axes(
+    bone: Surface, parameters: ParameterSet, heads: np.ndarray, axes: np.ndarray, thread: dict[str, float], reach: float
+) -> np.ndarray:
+    """Turn neighbouring screw axes apart where they converge, as a surgeon angles locking screws at the chin.
+
+    Parameters
+    ----------
+    bone : Surface
+    parameters : ParameterSet
+        Card ``screws``: largest tilt, bone wanted between screws.
+    heads, axes : ndarray, shape (n, 3)
+        Of screws in the order of the plate [mm].
+    thread : dict
+        From :func:`screw_thread`.
+    reach : float
+        Longest screw [mm].
+
+    Returns
+    -------
+    ndarray, shape (n, 3)
+        Unit axes, none turned by more than the allowed tilt.
+    """
+    needed = thread["diameter"] + parameters["screws.bone_around"]
+    limit = np.cos(np.radians(parameters["screws.tilt"]))
+    straight, turned = axes, axes.copy()
+    for _ in range(TURN_ROUNDS):
+        ends = np.array([_far_end(bone, head, axis, reach) for head, axis in zip(heads, turned, strict=True)])
+        target = turned.copy()
+        for k in range(len(heads) - 1):
+            if np.linalg.norm(ends[k] - ends[k + 1]) < needed + TURN_MARGIN:
+                target[k] += TURN_SHARE * (turned[k + 1] - turned[k])
+                target[k + 1] += TURN_SHARE * (turned[k] - turned[k + 1])
+        if np.array_equal(target, turned):
+            break
+        target /= np.linalg.norm(target, axis=1, keepdims=True)
+        allowed = np.einsum("ij,ij->i", target, straight) >= limit
+        turned = np.where(allowed[:, None], target, turned)
+    return turned
+
+
+def _far_end(bone: Surface, head: np.ndarray, axis: np.ndarray, reach: float) -> np.ndarray:
+    """Where a bicortical screw would end; a missed bone is reported when the screw is placed."""
+    hits = bone.ray_hits(head, axis, RAY_LENGTH)
+    return head + (min(hits[1] + 2.0, reach) if len(hits) > 1 else 0.0) * axis
 
 
 def check_screws(screws: Sequence[Screw], parameters: ParameterSet) -> None:

@@ -1,4 +1,4 @@
-"""Where a bone is loaded, held and bitten on: muscle patches, elastic foundations, bite points, and the statics between them."""
+"""Where a bone is loaded, held and bitten on: patches for muscles, joints and bites, and the statics between them."""
 
 from __future__ import annotations
 
