@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -68,16 +69,23 @@ class PlanCurve:
     def locate(self, x: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Arc length of the nearest curve point and outward (buccal) offset from it, each of the shape of x."""
         where = np.column_stack([np.ravel(x), np.ravel(a)])
-        _, nearest = cKDTree(self.points).query(where)
-        tangents = np.gradient(self.points, self.arc, axis=0)
-        tangents[0] = [1.0, 0.0]
-        tangents /= np.linalg.norm(tangents, axis=1)[:, None]
+        _, nearest = self._tree.query(where)
         offset = where - self.points[nearest]
-        t = tangents[nearest]
+        t = self._tangents[nearest]
         # Within the polyline the correction is below half a step; beyond its ends it continues the curve straight.
         s = self.arc[nearest] + np.einsum("ij,ij->i", offset, t)
         outward = offset[:, 0] * t[:, 1] - offset[:, 1] * t[:, 0]
         return s.reshape(np.shape(x)), outward.reshape(np.shape(x))
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
+    @cached_property
+    def _tangents(self) -> np.ndarray:
+        tangents = np.gradient(self.points, self.arc, axis=0)
+        tangents[0] = [1.0, 0.0]
+        return tangents / np.linalg.norm(tangents, axis=1)[:, None]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,15 @@ from femsim.geometry.surface import Surface
 
 Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-RELAXATIONS = 40
+ROUNDS = 10
+RELAXATIONS_PER_ROUND = 4
 RELAXATION_STEP = 0.5
+"""Forty half steps in all even the triangles out; the field is only asked for its gradient once a round."""
+FINAL_PROJECTIONS = 3
 GRADIENT_STEP = 0.05
 """Central differences of the field [mm]."""
+LEAST_GRADIENT = 0.3
+"""Smaller gradients, at fillets, would send a vertex too far in one step."""
 SNAP_SHARE = 0.15
 """Field values below this share of the raster step are moved away from zero: no needle triangles at raster nodes."""
 
@@ -73,17 +78,30 @@ def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, on_plane: n
     count = len(points)
     mean = csr_array((weight, (first, second)), shape=(count, count))
     mean = mean / np.maximum(np.asarray(mean.sum(axis=1)).reshape(-1, 1), 1.0)
-    for _ in range(RELAXATIONS):
-        gradient = _gradient(field, points)
-        size = np.linalg.norm(gradient, axis=1)
-        normal = gradient / np.maximum(size, 1e-9)[:, None]
-        move = RELAXATION_STEP * (mean @ points - points)
-        points = points + move - np.einsum("ij,ij->i", move, normal)[:, None] * normal
-        level = field(points[:, 0], points[:, 1], points[:, 2])
-        points = points - (level / np.maximum(size, 0.3))[:, None] * normal
-        points[on_plane, 0] = 0.0
-        points[~on_plane, 0] = np.maximum(points[~on_plane, 0], 0.05)
+    for _ in range(ROUNDS):
+        normal, _ = _unit_gradient(field, points)
+        for _ in range(RELAXATIONS_PER_ROUND):
+            move = RELAXATION_STEP * (mean @ points - points)
+            points = points + move - np.einsum("ij,ij->i", move, normal)[:, None] * normal
+        points = _projected(field, points, on_plane)
+    for _ in range(FINAL_PROJECTIONS):
+        points = _projected(field, points, on_plane)
     return points
+
+
+def _projected(field: Field, points: np.ndarray, on_plane: np.ndarray) -> np.ndarray:
+    """One Newton step towards the level along the gradient; the midline stays on the plane, the rest off it."""
+    normal, size = _unit_gradient(field, points)
+    level = field(points[:, 0], points[:, 1], points[:, 2])
+    points = points - (level / np.maximum(size, LEAST_GRADIENT))[:, None] * normal
+    points[:, 0] = np.where(on_plane, 0.0, np.maximum(points[:, 0], 0.05))
+    return points
+
+
+def _unit_gradient(field: Field, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    gradient = _gradient(field, points)
+    size = np.linalg.norm(gradient, axis=1)
+    return gradient / np.maximum(size, 1e-9)[:, None], size
 
 
 def _gradient(field: Field, points: np.ndarray) -> np.ndarray:

@@ -310,7 +310,8 @@ def _as_side(point: np.ndarray, side: str) -> np.ndarray:
 def _section(placed: Surface, axis: int, place: float) -> np.ndarray:
     """Vertices of the section of the surface with a plane normal to an axis, shape (n, 3)."""
     height = placed.points[:, axis] - place
-    edges = np.unique(np.sort(placed.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0)
+    edges = placed.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
+    edges = edges[edges[:, 0] < edges[:, 1]]  # each edge belongs to two triangles, once in either direction
     first, second = height[edges[:, 0]], height[edges[:, 1]]
     cut = (first < 0) != (second < 0)
     share = (first[cut] / (first[cut] - second[cut]))[:, None]

@@ -139,8 +139,8 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     notch = 0.5 * (top + coronoid) - shape.notch_depth
     edge = 1.3 + waist
     lower = flat([(0.30 * length, 0.4), (0.5 * length, 1.2), (0.68 * length, 1.9), (0.79 * length, 1.2)])
-    rear = [(0.40 * top, 0.8), (0.55 * top, 1.1), (0.70 * top, 1.1), (0.84 * top, 0.8), (top - 6.0, 0.9)]
-    neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth - 0.9), (top - 11.0, depth + 1.3)]
+    rear = [(0.40 * top, 0.8), (0.55 * top, 1.1), (0.70 * top, 1.1), (0.84 * top, 0.8), (top - 6.0, 0.4)]
+    neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth - 0.1), (top - 11.0, depth + 1.4)]
     hollow = [(notch + 1.0, depth + 5.0), (notch, 0.5 * (depth + edge) - 0.5), (notch + 3.5, edge - 8.6)]
     tip = [(coronoid - 3.0, edge - 5.2), (coronoid, edge - 3.0), (coronoid - 4.0, edge - 0.8)]
     anterior = [(0.66 * top, edge), (0.56 * top, edge - 0.2), (0.46 * top, edge + 0.3), (0.37 * top, edge + 1.6)]
@@ -177,7 +177,9 @@ def _basal(d: _Design) -> Curtain:
 
     def middle(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         chin = 2.6 * np.exp(-((s / 12.0) ** 2) - ((h - 0.22 * shape.symphysis_height) / 6.5) ** 2)
-        return chin
+        # The mental tubercles give the chin its triangular front.
+        tubercle = 1.3 * np.exp(-(((s - 11.0) / 4.5) ** 2) - ((h - 4.0) / 4.0) ** 2)
+        return chin + tubercle
 
     def rim(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         # Blunt lower border; towards the alveolar process the section narrows slowly.
@@ -212,7 +214,7 @@ def _alveolar(d: _Design) -> Curtain:
     top = [(-30.0, tall), (-3.0, tall), *zip(middles, level(middles), strict=True)]
     top += list(zip(contacts[1:-1], level(contacts[1:-1]) - between, strict=True))
     top.sort()
-    rear = [(last - 1.0, low - 2.0), (last + 0.6, low - 4.5), (last + 1.4, low - 9.0), (last + 2.0, 0.45 * low)]
+    rear = [(last - 0.8, low - 2.2), (last + 1.5, low - 7.0), (last + 5.0, low - 12.0), (last + 6.5, 0.42 * low)]
     base = [(at_molar, 0.30 * low), (0.5 * at_molar, 0.35 * low), (0.0, 0.35 * tall), (-30.0, 0.35 * tall)]
     silhouette = Silhouette.around(np.array(top + rear + base))
     crest = np.array([[0.0, tall], [at_molar, low], [back, low]])
@@ -233,7 +235,7 @@ def _alveolar(d: _Design) -> Curtain:
     def middle(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         low_h = np.interp(s, margin[:, 0], margin[:, 1])
         down = np.clip((low_h - h) / (0.6 * low_h), 0, 1)
-        return np.interp(s, arch.arc, towards) * down * down * (3 - 2 * down)
+        return np.interp(s, arch.arc, towards) * _step(down)
 
     return Curtain(arch, silhouette, half_thickness, middle)
 
