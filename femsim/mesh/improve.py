@@ -1,0 +1,172 @@
+"""Local repairs after classification: screws made round, flat tetrahedra opened or peeled off the bone surface.
+
+fTetWild stops at an energy for the whole box; once the outside is dropped, the few bad tetrahedra left have freedom
+that it did not have, so moving single vertices by a fraction of the envelope is enough.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from femsim.mesh.quality import face_areas, scaled_jacobian
+from femsim.mesh.regions import OUTSIDE
+from femsim.mesh.tetmesh import BONE, FACES, PLATE, SCREW_FIRST, face_pairs, outer_faces, tet_volumes
+
+if TYPE_CHECKING:
+    from femsim.geometry.operation import Operation
+    from femsim.geometry.screws import Screw
+
+# Tetrahedra below this are worth moving vertices for.
+WANTED_SCALED_JACOBIAN = 0.2
+# A flat bone tetrahedron below this on the free surface is taken away when it is thinner than the envelope.
+PEEL_SCALED_JACOBIAN = 0.12
+# A vertex moved onto a screw's cylinder may not make a tetrahedron worse than this.
+SNAP_SCALED_JACOBIAN = 0.12
+# A face belongs to a screw's side, not to its tip, when its normal leans less than this (cosine) along the axis.
+SIDE_COSINE = 0.7
+# Share of the envelope by which vertices on hardware surfaces may move; bone surfaces may use all of it.
+HARDWARE_SHARE = 0.3
+PASSES = 6
+# Trial steps as shares of the mean edge at the vertex, in 26 directions.
+STEPS = (0.03, 0.1, 0.25)
+DIRECTIONS = np.delete(
+    np.stack(np.meshgrid(*[(-1.0, 0.0, 1.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3), 13, axis=0
+)
+DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+# Fractions of a snap tried, the whole way first.
+SNAP_FRACTIONS = (1.0, 0.7, 0.4, 0.2)
+# Facets make a screw thinner; vertices may go this far beyond the true radius to make up for it.
+LARGEST_RADIUS_FACTOR = 1.03
+
+
+class Stars:
+    """Tetrahedra around each vertex."""
+
+    def __init__(self, n_points: int, tets: np.ndarray) -> None:
+        self.tets = tets
+        order = np.argsort(tets.ravel(), kind="stable")
+        self._start = np.searchsorted(tets.ravel()[order], np.arange(n_points + 1))
+        self._tets = order // 4
+
+    def at(self, vertex: int) -> np.ndarray:
+        """Numbers of the tetrahedra around a vertex."""
+        return self._tets[self._start[vertex] : self._start[vertex + 1]]
+
+    def quality(self, points: np.ndarray, vertex: int, places: np.ndarray) -> np.ndarray:
+        """Smallest scaled Jacobian around a vertex put at each of the places, shape (c,) for places (c, 3)."""
+        around = self.tets[self.at(vertex)]
+        corners = np.repeat(points[around][None], len(places), axis=0)
+        corners[:, around == vertex] = places[:, None]
+        flat = corners.reshape(-1, 3)
+        numbers = np.arange(len(flat)).reshape(-1, 4)
+        return scaled_jacobian(flat, numbers).reshape(len(places), -1).min(axis=1)
+
+
+def round_screws(operation: Operation, points: np.ndarray, tets: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Move the vertices on every screw's side onto a cylinder and return the new points.
+
+    Facets inscribed in a circle lose volume and area. The cylinder's radius is chosen between the true one and 3 % more
+    so that the errors of lateral area and volume have opposite signs and equal size.
+    """
+    points = points.copy()
+    stars = Stars(len(points), tets)
+    faces, first, second = face_pairs(tets)
+    rim, owner = outer_faces(tets)
+    for number, screw in enumerate(operation.screws):
+        label = SCREW_FIRST + number
+        mine = (region[first] == label) != (region[second] == label)
+        surface = np.vstack([faces[mine], rim[region[owner] == label]])
+        side = surface[_is_side(points, surface, screw)]
+        vertices = np.unique(side)
+        body = tets[region == label]
+        original = points[vertices].copy()
+        _snap(points, stars, vertices, screw, 0.5 * screw.diameter)
+        area = face_areas(points, side).sum() / (np.pi * screw.diameter * screw.length) - 1
+        volume = tet_volumes(points, body).sum() / (np.pi / 4 * screw.diameter**2 * screw.length) - 1
+        factor = float(np.clip(1 - (area + volume) / 3, 1.0, LARGEST_RADIUS_FACTOR))
+        points[vertices] = original
+        _snap(points, stars, vertices, screw, 0.5 * screw.diameter * factor)
+    return points
+
+
+def _is_side(points: np.ndarray, faces: np.ndarray, screw: Screw) -> np.ndarray:
+    a, b, c = np.moveaxis(points[faces], 1, 0)
+    normal = np.cross(b - a, c - a)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), np.finfo(float).tiny)
+    return np.abs(normal @ screw.axis) < SIDE_COSINE
+
+
+def _snap(points: np.ndarray, stars: Stars, vertices: np.ndarray, screw: Screw, radius: float) -> None:
+    axial, radial, _ = screw.coordinates(points[vertices])
+    foot = screw.head + axial[:, None] * screw.axis
+    target = foot + (points[vertices] - foot) * (radius / radial)[:, None]
+    for vertex, goal in zip(vertices, target, strict=True):
+        start = points[vertex]
+        places = start + np.array([0.0, *SNAP_FRACTIONS])[:, None] * (goal - start)
+        quality = stars.quality(points, vertex, places)
+        good = np.flatnonzero(quality[1:] >= min(SNAP_SCALED_JACOBIAN, quality[0]))
+        if len(good):
+            points[vertex] = places[1 + good[0]]
+
+
+def open_flat_tets(points: np.ndarray, tets: np.ndarray, region: np.ndarray, envelope: float) -> np.ndarray:
+    """Move vertices of flat tetrahedra where that improves the worst one around, and return the new points.
+
+    Vertices inside a body move freely, on the bone surface by at most ``envelope`` and on any hardware surface by at
+    most ``HARDWARE_SHARE`` of it [mm].
+    """
+    points = points.copy()
+    original = points.copy()
+    stars = Stars(len(points), tets)
+    allowed = _allowed_moves(len(points), tets, region, envelope)
+    for _ in range(PASSES):
+        bad = np.flatnonzero(scaled_jacobian(points, tets) < WANTED_SCALED_JACOBIAN)
+        moved = 0
+        for vertex in np.unique(tets[bad]):
+            around = tets[stars.at(vertex)]
+            edge = np.linalg.norm(points[around] - points[vertex], axis=-1).sum() / (3 * len(around))
+            steps = np.concatenate([edge * step * DIRECTIONS for step in STEPS])
+            places = points[vertex] + steps
+            places = places[np.linalg.norm(places - original[vertex], axis=1) <= allowed[vertex]]
+            quality = stars.quality(points, vertex, np.vstack([points[vertex], places]))
+            best = int(np.argmax(quality))
+            if best and quality[best] > 1.02 * quality[0]:
+                points[vertex] = places[best - 1]
+                moved += 1
+        if not moved:
+            break
+    return points
+
+
+def _allowed_moves(n_points: int, tets: np.ndarray, region: np.ndarray, envelope: float) -> np.ndarray:
+    allowed = np.full(n_points, np.inf)
+    rim, _ = outer_faces(tets)
+    allowed[rim] = envelope
+    faces, first, second = face_pairs(tets)
+    allowed[faces[region[first] != region[second]]] = HARDWARE_SHARE * envelope
+    rim, _ = outer_faces(tets[region >= PLATE])
+    allowed[rim] = HARDWARE_SHARE * envelope
+    return allowed
+
+
+def peel(points: np.ndarray, tets: np.ndarray, region: np.ndarray, envelope: float) -> np.ndarray:
+    """Mark flat bone tetrahedra that lie on the free surface, thinner than ``envelope``, as outside."""
+    region = region.copy()
+    for _ in range(PASSES):
+        kept = np.flatnonzero(region != OUTSIDE)
+        jacobian = scaled_jacobian(points, tets[kept])
+        _, owner = outer_faces(tets[kept])
+        free = np.zeros(len(kept), dtype=bool)
+        free[owner] = True
+        flat = free & (region[kept] == BONE) & (jacobian < PEEL_SCALED_JACOBIAN)
+        candidates = kept[flat]
+        faces = tets[candidates][:, FACES]
+        largest = face_areas(points, faces.reshape(-1, 3)).reshape(-1, 4).max(axis=1, initial=0.0)
+        height = 3 * np.abs(tet_volumes(points, tets[candidates])) / np.maximum(largest, np.finfo(float).tiny)
+        thin = candidates[height < envelope]
+        if len(thin) == 0:
+            break
+        region[thin] = OUTSIDE
+    return region
