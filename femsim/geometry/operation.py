@@ -331,7 +331,8 @@ def _screwed(
     length: str | float,
 ) -> tuple[Screw, ...]:
     heads = plate.holes - plate.hole_axes * plate.thickness / 2
-    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, parameters["screws.longest"])
+    cuts = [resection.cuts[resection.stumps.index(stump)] for stump in stumps]
+    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, cuts)
     screws = []
     for k, stump in enumerate(stumps):
         screw = place_screw(
@@ -344,7 +345,7 @@ def _screwed(
             stump=stump,
             plate_name=plate.name,
             length=length,
-            cuts=(resection.cuts[resection.stumps.index(stump)],),
+            cuts=(cuts[k],),
         )
         beyond = screw.length - screw.bone_exit
         if beyond > FAR_TIP:
@@ -359,7 +360,7 @@ def _screwed(
 
 def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float) -> tuple[str, ...]:
     remarks = [
-        f"{screw.name}: tilted {angle:.0f} degrees against its hole to pass its neighbour"
+        f"{screw.name}: tilted {angle:.0f} degrees against its hole, off its neighbour or the cut"
         for screw, axis in zip(screws, plate.hole_axes, strict=True)
         if (angle := float(np.degrees(np.arccos(np.clip(screw.axis @ axis, -1, 1))))) > 2.0
     ]

@@ -31,6 +31,9 @@ TURN_ROUNDS = 40
 TURN_SHARE = 0.05
 """Share of the angle to its neighbour that a screw is turned by per round."""
 
+TURN_FROM_CUT = 0.02
+"""A screw too near the cut is turned off it by this slope per round, about one degree."""
+
 TURN_MARGIN = 0.2
 """Screw ends are brought this much [mm] farther apart than needed, because lengths are rounded up afterwards."""
 
@@ -309,41 +312,49 @@ def place_screw(
 
 
 def spread_axes(
-    bone: Surface, parameters: ParameterSet, heads: np.ndarray, axes: np.ndarray, thread: dict[str, float], reach: float
+    bone: Surface,
+    parameters: ParameterSet,
+    heads: np.ndarray,
+    axes: np.ndarray,
+    thread: dict[str, float],
+    cuts: Sequence[CutPlane],
 ) -> np.ndarray:
-    """Turn neighbouring screw axes apart where they converge, as a surgeon angles locking screws at the chin.
+    """Turn screw axes away from neighbours and from the cut where they converge, as a surgeon angles locking screws.
 
     Parameters
     ----------
     bone : Surface
     parameters : ParameterSet
-        Card ``screws``: largest tilt, bone wanted between screws.
+        Card ``screws``: largest tilt, longest screw, bone wanted around a screw.
     heads, axes : ndarray, shape (n, 3)
         Of screws in the order of the plate [mm].
     thread : dict
         From :func:`screw_thread`.
-    reach : float
-        Longest screw [mm].
+    cuts : sequence of CutPlane
+        The bone cut of each screw's stump.
 
     Returns
     -------
     ndarray, shape (n, 3)
         Unit axes, none turned by more than the allowed tilt.
     """
-    needed = thread["diameter"] + parameters["screws.bone_around"]
+    around, reach = parameters["screws.bone_around"] + TURN_MARGIN, parameters["screws.longest"]
+    apart, off = thread["diameter"] + around, thread["diameter"] / 2 + around + 1.0
     limit = np.cos(np.radians(parameters["screws.tilt"]))
-    straight, turned = axes, axes.copy()
+    turned = axes.copy()
     for _ in range(TURN_ROUNDS):
         ends = np.array([_far_end(bone, head, axis, reach) for head, axis in zip(heads, turned, strict=True)])
         target = turned.copy()
-        for k in range(len(heads) - 1):
-            if np.linalg.norm(ends[k] - ends[k + 1]) < needed + TURN_MARGIN:
+        for k, cut in enumerate(cuts):
+            if cut.depth(ends[k][None])[0] > -off:
+                target[k] -= TURN_FROM_CUT * cut.normal
+            if k + 1 < len(heads) and np.linalg.norm(ends[k] - ends[k + 1]) < apart:
                 target[k] += TURN_SHARE * (turned[k + 1] - turned[k])
                 target[k + 1] += TURN_SHARE * (turned[k] - turned[k + 1])
         if np.array_equal(target, turned):
             break
         target /= np.linalg.norm(target, axis=1, keepdims=True)
-        allowed = np.einsum("ij,ij->i", target, straight) >= limit
+        allowed = np.einsum("ij,ij->i", target, axes) >= limit
         turned = np.where(allowed[:, None], target, turned)
     return turned
 
