@@ -1,0 +1,114 @@
+"""Checks between sections: does every value fit the others, and is every value that was written read by the run?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from femsim.scenario.defaults import cards
+from femsim.scenario.quantities import Path, read_quantity
+from femsim.scenario.schema import Irradiation, Jaw, Loading, Scenario, Screws, Segment, Source, Target
+
+MOST_SCREWS_ON_BENCH = 6
+USUAL_SCREWS = 3
+
+
+def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator[tuple[Path, str]]:
+    """Yield the path and sentence of every contradiction between the sections that are valid by themselves.
+
+    Parameters
+    ----------
+    parts : dict
+        Section name to section; a section that is itself wrong is left out.
+    source : Source
+        For the folder that file names are relative to.
+    """
+    jaw = parts.get("jaw")
+    if not isinstance(jaw, Jaw):
+        return
+    if jaw.surface is not None and not (source.folder / jaw.surface).is_file():
+        yield ("jaw", "surface"), f"no file {jaw.surface!r} in {source.folder}"
+    if "resection" in parts:
+        yield from _resection_and_jaw(jaw, parts["resection"])
+    if jaw.bench_block is not None:
+        yield from _bench(parts)
+    else:
+        yield from _teeth_that_are_gone(parts)
+    resection, screws = parts.get("resection"), parts.get("screws")
+    midline = isinstance(resection, Segment) and resection.side == "midline"
+    if midline and isinstance(screws, Screws) and screws.per_stump.mesial != screws.per_stump.distal:
+        yield ("screws", "per_stump"), "a midline defect has a right and a left stump; write one number for both"
+
+
+def _resection_and_jaw(jaw: Jaw, resection: BaseModel | None) -> Iterator[tuple[Path, str]]:
+    if jaw.bench_block is not None and resection is not None:
+        yield ("resection",), "the bench block has its own gap and no resection; remove this section"
+    if jaw.bench_block is None and resection is None:
+        yield ("resection",), "the key 'resection' is missing; write for example {side: left, from: 33, to: 37}"
+
+
+def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
+    plate, screws = parts.get("plate"), parts.get("screws")
+    if plate is not None and "height" in plate.model_fields_set:
+        yield ("plate", "height"), "the bench block has no lower border and does not read plate.height; remove it"
+    if isinstance(screws, Screws):
+        number = screws.per_stump
+        if number.mesial != number.distal or number.mesial > MOST_SCREWS_ON_BENCH:
+            text = f"the bench block takes one number for both blocks, 1 to {MOST_SCREWS_ON_BENCH}"
+            yield ("screws", "per_stump"), text
+    loading = parts.get("loading")
+    if isinstance(loading, Loading):
+        for k, task in enumerate(loading.tasks):
+            if task.bite != "tip":
+                yield ("loading", "tasks", k, "bite"), f"the bench block has no teeth ({task.bite!r}); write tip"
+            elif task.activation != "PULL":
+                yield (
+                    ("loading", "tasks", k, "activation"),
+                    "the bench block has no muscles; write PULL or leave it out",
+                )
+    for k, target in _targets(parts):
+        if isinstance(target.centre, int):
+            path = ("irradiation", "courses", k, "field", "target", "centre")
+            yield path, f"the bench block has no tooth {target.centre}; write a point such as [0 mm, 5 mm, 0 mm]"
+
+
+def _teeth_that_are_gone(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
+    loading, resection = parts.get("loading"), parts.get("resection")
+    if not isinstance(loading, Loading):
+        return
+    removed = resection.removed if isinstance(resection, Segment) else ()
+    for k, task in enumerate(loading.tasks):
+        gone = [tooth for tooth in task.teeth if tooth in removed]
+        if task.bite == "tip":
+            yield ("loading", "tasks", k, "bite"), "'tip' is the end of the bench block; name a tooth of the jaw"
+        elif gone:
+            text = f"bite {task.bite!r} needs tooth {gone[0]}, which the resection removes; choose another bite"
+            yield ("loading", "tasks", k, "bite"), text
+        elif task.activation == "PULL":
+            yield ("loading", "tasks", k, "activation"), "PULL belongs to the bench block; write INC, ICP, RMOL or LMOL"
+
+
+def _targets(parts: dict[str, BaseModel | None]) -> Iterator[tuple[int, Target]]:
+    irradiation = parts.get("irradiation")
+    if isinstance(irradiation, Irradiation):
+        for k, course in enumerate(irradiation.courses):
+            if course.field.target is not None:
+                yield k, course.field.target
+
+
+def notices(scenario: Scenario) -> Iterator[str]:
+    """Yield sentences about values that are allowed but unusual."""
+    at = scenario.source.at
+    fewest = min(scenario.screws.per_stump.mesial, scenario.screws.per_stump.distal)
+    if fewest < USUAL_SCREWS and scenario.jaw.bench_block is None:
+        yield f"{at(('screws', 'per_stump'))}: {fewest} screws per stump are fewer than the usual {USUAL_SCREWS}"
+    thickness, width = scenario.plate.thickness, scenario.plate.width
+    if thickness > width:
+        where = at(("plate", "thickness"))
+        yield f"{where}: a plate of {thickness:g} mm thickness is thicker than its width of {width:g} mm"
+    for name, text in scenario.parameters.items():
+        entry = cards().entry(name)
+        if entry.range and not entry.range[0] <= read_quantity(text, entry.unit) <= entry.range[1]:
+            limits = f"{entry.range[0]:g} to {entry.range[1]:g} {entry.unit}".strip()
+            yield f"{at(('parameters', name))}: {name} = {text} is outside the range of its card, {limits}"

@@ -1,0 +1,330 @@
+"""The scenario file as types: every key, its unit, its plausible limits and where its default comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic.functional_validators import BeforeValidator
+
+from femsim.scenario import teeth
+from femsim.scenario.defaults import cards, from_card, recovery_from_card
+from femsim.scenario.presets import PlatePreset, ScrewPreset, plate_value
+from femsim.scenario.quantities import Quantity, problem, problems
+from femsim.scenario.teeth import Activation
+from femsim.scenario.words import (
+    PARAMETER_OF_KEY,
+    Bite,
+    Centre,
+    Morphometrics,
+    Overrides,
+    Tooth,
+    empty_means_all_defaults,
+)
+
+Coordinate = Annotated[float, Quantity("mm", "-1000 mm", "1000 mm")]
+Point = tuple[Coordinate, Coordinate, Coordinate]
+Factor = Annotated[float, Field(ge=0, le=2)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are refused, values cannot be changed, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BenchBlock(Section):
+    """Two bone blocks bridged by the plate: meshes in seconds, for fast tests and for laboratory set-ups."""
+
+    gap: Annotated[float, Quantity("mm", "1 mm", "100 mm")] = from_card("bench.gap")
+
+
+class Jaw(Section):
+    """Exactly one of: a parametric jaw, a closed surface from a file, the bench block."""
+
+    parametric: Morphometrics | None = None
+    surface: str | None = Field(default=None, description="closed surface (STL, OBJ, PLY), beside the scenario file")
+    landmarks: dict[str, Point] | None = Field(default=None, description="points in the surface file's own frame")
+    bench_block: BenchBlock | None = None
+
+    _empty = model_validator(mode="before")(empty_means_all_defaults("parametric", "bench_block"))
+
+    @model_validator(mode="after")
+    def _one_jaw(self) -> Jaw:
+        kinds = ("parametric", "surface", "bench_block")
+        given = [kind for kind in kinds if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise problem(f"needs exactly one of {', '.join(kinds)}, not {' and '.join(given) or 'none of them'}")
+        if self.landmarks is not None and self.surface is None:
+            raise problem("landmarks are read only with a surface; remove them or name a surface", "landmarks")
+        return self
+
+
+class Segment(Section):
+    """The part of the jaw that is removed, from tooth to tooth (FDI), both included."""
+
+    side: Literal["left", "right", "midline"]
+    from_tooth: Tooth = Field(alias="from")
+    to_tooth: Tooth = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _teeth_on_side(self) -> Segment:
+        left, right = (teeth.LEFT, "left"), (teeth.RIGHT, "right")
+        first, last = {"left": (left, left), "right": (right, right), "midline": (right, left)}[self.side]
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        for key, tooth, (allowed, side) in (("from", self.from_tooth, first), ("to", self.to_tooth, last)):
+            if tooth not in allowed:
+                text = f"tooth {tooth} is not on the {side} side; allowed are {allowed[0]} to {allowed[-1]}"
+                found.append(((key,), text))
+        if not found and self.side != "midline" and self.from_tooth > self.to_tooth:
+            text = f"{self.from_tooth} lies behind {self.to_tooth}; count from front to back"
+            found.append((("from",), text))
+        if found:
+            raise problems(found)
+        return self
+
+    @property
+    def removed(self) -> tuple[int, ...]:
+        """The teeth of the removed segment."""
+        return teeth.between(self.from_tooth, self.to_tooth)
+
+
+class Plate(Section):
+    """A plate swept along the buccal surface; the preset fixes what is not written."""
+
+    preset: PlatePreset
+    width: Annotated[float, Quantity("mm", "2 mm", "15 mm")] = plate_value("width")
+    thickness: Annotated[float, Quantity("mm", "0.5 mm", "5 mm")] = plate_value("thickness")
+    pitch: Annotated[float, Quantity("mm", "4 mm", "15 mm")] = plate_value("pitch")
+    height: Annotated[float, Quantity("mm", "3 mm", "30 mm")] = from_card("plates.height")
+    standoff: Annotated[float, Quantity("mm", "0.1 mm", "5 mm")] = from_card("plates.standoff")
+
+
+class PerStump(Section):
+    """Number of screws on each side of the defect: mesial (towards the chin) and distal (towards the joint)."""
+
+    mesial: Annotated[int, Field(ge=1, le=8)]
+    distal: Annotated[int, Field(ge=1, le=8)]
+
+
+def _same_on_both(given: Any) -> Any:
+    return {"mesial": given, "distal": given} if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+def _default_per_stump() -> PerStump:
+    number = int(cards()["scenario.screws_per_stump"])
+    return PerStump(mesial=number, distal=number)
+
+
+class Screws(Section):
+    """The screws: one kind, a number per stump, a rule or a value for their length."""
+
+    preset: ScrewPreset
+    per_stump: Annotated[
+        PerStump,
+        BeforeValidator(_same_on_both, json_schema_input_type=Annotated[int, Field(ge=1, le=8)] | PerStump),
+    ] = Field(
+        default_factory=_default_per_stump,
+        json_schema_extra={"default_from": "parameter scenario.screws_per_stump"},
+    )
+    length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] = "bicortical"
+    minimal_distance_to_cut: Annotated[float, Quantity("mm", "1 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
+
+
+class Uniform(Section):
+    """The whole jaw receives the prescribed dose."""
+
+
+class Target(Section):
+    """A sphere that receives the prescribed dose, with a penumbra around it."""
+
+    centre: Centre
+    radius: Annotated[float, Quantity("mm", "5 mm", "150 mm")]
+    penumbra: Annotated[float, Quantity("mm", "0.5 mm", "40 mm")] = from_card("tissue.penumbra")
+
+
+class DoseField(Section):
+    """Exactly one of: uniform, target."""
+
+    uniform: Uniform | None = None
+    target: Target | None = None
+
+    _empty = model_validator(mode="before")(empty_means_all_defaults("uniform"))
+
+    @model_validator(mode="after")
+    def _one_field(self) -> DoseField:
+        if (self.uniform is None) == (self.target is None):
+            raise problem("needs exactly one of uniform, target")
+        return self
+
+
+class Course(Section):
+    """One course of radiotherapy."""
+
+    prescription: Annotated[float, Quantity("Gy", "0 Gy", "120 Gy")]
+    fractions: Annotated[int, Field(ge=1, le=100)]
+    field: DoseField
+
+
+class Irradiation(Section):
+    """Radiotherapy before this operation; the section is left out (or null) for a healthy jaw."""
+
+    surgery_after: Annotated[float, Quantity("day", "0 days", "40 years")] = Field(
+        description="time from the end of radiotherapy to this operation"
+    )
+    courses: Annotated[tuple[Course, ...], Field(min_length=1)]
+    hyperbaric_oxygen_sessions: Annotated[int, Field(ge=0, le=100)] = 0
+
+
+def _usual_activation(task: dict[str, Any]) -> Activation:
+    return teeth.usual_activation(task["bite"])
+
+
+class Task(Section):
+    """One chewing task: a bite point, its peak force and how often a day."""
+
+    bite: Bite
+    force: Annotated[float, Quantity("N", "0 N", "1200 N")]
+    name: Annotated[str, Field(min_length=1, max_length=60)] = Field(
+        default_factory=lambda task: str(task["bite"]), json_schema_extra={"default_from": "the bite"}
+    )
+    activation: Activation = Field(default_factory=_usual_activation, json_schema_extra={"default_from": "the bite"})
+    cycles_per_day: Annotated[float, Field(ge=0, le=20000)] = from_card("scenario.cycles_per_day")
+    load_ratio: Annotated[float, Field(ge=0, lt=1)] = from_card("scenario.load_ratio")
+
+    @property
+    def teeth(self) -> tuple[int, ...]:
+        """The lower teeth that bite; empty for the bench block."""
+        return teeth.bite_teeth(self.bite)
+
+
+class Loading(Section):
+    """Chewing tasks, and the share of their force that the patient uses while healing ([week, factor] pairs)."""
+
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1, max_length=20)]
+    recovery: Annotated[tuple[tuple[Annotated[float, Field(ge=0, le=2000)], Factor], ...], Field(min_length=1)] = (
+        recovery_from_card()
+    )
+
+    @model_validator(mode="after")
+    def _weeks_and_names(self) -> Loading:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        weeks = [week for week, _ in self.recovery]
+        if weeks[0] != 0:
+            found.append((("recovery", 0), f"starts at week {weeks[0]:g}; the first pair has to be week 0"))
+        found += [
+            (("recovery", k), f"week {weeks[k]:g} does not come after week {weeks[k - 1]:g}; weeks have to ascend")
+            for k in range(1, len(weeks))
+            if weeks[k] <= weeks[k - 1]
+        ]
+        names = [task.name for task in self.tasks]
+        found += [
+            (("tasks", k), f"a second task is named {name!r}; give it a name of its own ('name: ...')")
+            for k, name in enumerate(names)
+            if name in names[:k]
+        ]
+        if found:
+            raise problems(found)
+        return self
+
+
+class Criteria(Section):
+    """When a screw counts as loose: any one criterion, for this long without a break."""
+
+    motion: Annotated[float, Quantity("mm", "5 um", "2 mm")] = from_card("loosening.loose_motion")
+    holding: Share = from_card("loosening.loose_holding")
+    lateral_stiffness: Share = from_card("loosening.loose_stiffness")
+    duration: Annotated[float, Quantity("day", "0 days", "90 days")] = from_card("loosening.loose_duration")
+
+
+class Simulate(Section):
+    """How long to chew and what counts as loose."""
+
+    years: Annotated[float, Field(gt=0, le=30)]
+    criteria: Annotated[
+        Criteria,
+        BeforeValidator(
+            lambda given: {} if given == "default" else given, json_schema_input_type=Literal["default"] | Criteria
+        ),
+    ] = Field(default_factory=Criteria, json_schema_extra={"default_from": "parameters loosening.loose_*"})
+
+
+class MeshChoice(Section):
+    """Fineness of the mesh."""
+
+    preset: Literal["preview", "standard", "fine"] = "standard"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a scenario was read: the file and the line of every value in it, by path of keys and list positions."""
+
+    name: str = "scenario"
+    folder: Path = field(default_factory=Path.cwd)
+    lines: dict[tuple[str | int, ...], int] = field(default_factory=dict)
+
+    def at(self, path: tuple[str | int, ...]) -> str:
+        """Return ``file:line`` of the value at ``path``, or of the closest section around it that was written."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return f"{self.name}:{self.lines[path[:length]]}"
+        return f"{self.name}:{self.lines.get((), 1)}" if self.lines else self.name
+
+
+class Scenario(Section):
+    """One operation, its irradiation and the chewing that follows: everything a run needs, in internal units.
+
+    Lengths are in mm, forces in N, times in days (``simulate.years`` and recovery weeks as named), doses in Gy.
+    """
+
+    schema_version: Literal[1] = Field(alias="schema")
+    title: str
+    question: str | None = None
+    expect: str | None = None
+    jaw: Jaw
+    resection: Segment | None = Field(default=None, description="null on the bench block only")
+    plate: Plate
+    screws: Screws
+    irradiation: Irradiation | None = Field(default=None, description="left out or null: a healthy jaw")
+    loading: Loading
+    simulate: Simulate
+    mesh: MeshChoice = Field(default_factory=MeshChoice)
+    parameters: Overrides = Field(default_factory=dict, description="parameter name to value with unit")
+
+    _source: Source = PrivateAttr(default_factory=Source)
+
+    @property
+    def source(self) -> Source:
+        """File and lines this scenario was read from."""
+        return self._source
+
+    @property
+    def name(self) -> str:
+        """Short name for folders: the scenario file's name without its ending."""
+        return Path(self._source.name).stem
+
+    @property
+    def surface_path(self) -> Path | None:
+        """Absolute path of the jaw's surface file, if one is named."""
+        return None if self.jaw.surface is None else (self._source.folder / self.jaw.surface).resolve()
+
+    def overrides(self) -> dict[str, tuple[str, str]]:
+        """Return everything written here that replaces a parameter of the cards, as ``load_parameters`` takes it.
+
+        That is the section ``parameters`` and every key that stands for one parameter (plate sizes, criteria,
+        morphometrics, ...): name to (quantity string, origin).
+        """
+        found = {name: (text, self._source.at(("parameters", name))) for name, text in self.parameters.items()}
+        written = self.model_dump(mode="json", exclude_unset=True)
+        for path, pattern in PARAMETER_OF_KEY.items():
+            value: Any = written
+            for key in path:
+                value = value.get(key) if isinstance(value, dict) else None
+            if value is not None:
+                found[pattern.format(preset=self.plate.preset)] = (str(value), self._source.at(path))
+        for name, size in (written["jaw"].get("parametric") or {}).items():
+            found[f"jaw.{name}"] = (str(size), self._source.at(("jaw", "parametric", name)))
+        return found
