@@ -1,0 +1,266 @@
+"""Commands of femsim; each is a thin call into the package, and nothing else in the package prints."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from femsim import __version__
+from femsim.errors import ConvergenceError, InputError, Stopped
+from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, say, text_table
+
+if TYPE_CHECKING:
+    from femsim.scenario import Scenario
+
+Command = TypeVar("Command", bound=Callable[..., None])
+EXIT_CODE_OF_STATUS = {kind.status: kind.exit_code for kind in (ConvergenceError, Stopped, InputError)}
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Titanium plate and screws on an irradiated jaw under years of chewing: which screws loosen, when, and why. "
+    + RESEARCH_ONLY,
+    epilog="Exit codes: 0 complete, 2 invalid input, 3 did not converge, 4 stopped (can be resumed).",
+)
+_options: dict[str, bool] = {"debug": False}
+
+ScenarioFile = Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"femsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all_commands(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of unexpected errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    _options["debug"] = debug
+
+
+def _command(function: Command) -> Command:
+    """Register a command whose failures end in one sentence and an exit code."""
+
+    @functools.wraps(function)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        with one_sentence(debug=_options["debug"], leave=typer.Exit):
+            function(*arguments, **options)
+
+    app.command(name=function.__name__.strip("_"))(guarded)
+    return function
+
+
+def _load(path: Path) -> Scenario:
+    from femsim.scenario import load_scenario, notices
+
+    scenario = load_scenario(path)
+    for sentence in notices(scenario):
+        say(f"note: {sentence}", sys.stderr)
+    return scenario
+
+
+def _hooks(screen: Screen, stop: Callable[[], bool]) -> Any:
+    from femsim import pipeline
+
+    return pipeline.Hooks(stage=screen.stage, progress=screen.progress, note=screen.note, should_stop=stop)
+
+
+def _with_hooks(work: Callable[[Any], Any]) -> Any:
+    """Run some work with progress on the screen and a clean stop on Ctrl-C."""
+    with Screen() as screen, StopSwitch(screen.note) as stop:
+        return work(_hooks(screen, stop))
+
+
+@_command
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Scenario files (YAML).", show_default=False)],
+    values: Annotated[bool, typer.Option("--values", help="Print every value and where it comes from.")] = False,
+) -> None:
+    """Check scenario files: all errors at once, nothing is computed."""
+    from femsim.scenario import ScenarioError, dump_scenario, scenario_hash
+
+    wrong: list[str] = []
+    for path in files:
+        try:
+            scenario = _load(path)
+        except ScenarioError as error:
+            wrong += error.problems
+            continue
+        say(f"{path}: ok, {scenario.title} ({scenario_hash(scenario)})")
+        if values:
+            say(dump_scenario(scenario))
+    if wrong:
+        raise ScenarioError(wrong)
+
+
+@_command
+def plan(file: ScenarioFile) -> None:
+    """Plan the operation without a mesh: plate, screws, their lengths and clearances, a picture."""
+    from femsim import pipeline
+
+    scenario = _load(file)
+    result = _with_hooks(lambda hooks: pipeline.plan(scenario, hooks))
+    say(text_table(result.table))
+    for warning in result.warnings:
+        say(f"warning: {warning}", sys.stderr)
+    if result.picture is not None:
+        say(f"picture: {result.picture}")
+
+
+@_command
+def mesh(file: ScenarioFile) -> None:
+    """Make the mesh (or take it from the cache) and print its quality."""
+    from femsim import pipeline
+
+    scenario = _load(file)
+    result = _with_hooks(lambda hooks: pipeline.mesh(scenario, hooks))
+    say(text_table([{"quantity": key, "value": value} for key, value in result.mesh.items()]))
+    say(f"mesh: {result.path}{' (from the cache)' if result.from_cache else ''}")
+
+
+@_command
+def run(
+    file: ScenarioFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder in which the run folder is made.")] = Path(
+        "runs"
+    ),
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run of this scenario.")] = False,
+) -> None:
+    """Run a scenario: mesh, tissue, years of chewing, screws, report. Ctrl-C stops cleanly."""
+    from femsim import pipeline
+
+    scenario = _load(file)
+    result = _with_hooks(lambda hooks: pipeline.run(scenario, output, resume, hooks))
+    for message in result.messages:
+        say(message)
+    say(text_table(result.screws))
+    say(f"run: {result.folder} ({result.status})")
+    if result.report is not None:
+        say(f"report: {result.report}")
+    say(RESEARCH_ONLY)
+    code = EXIT_CODE_OF_STATUS.get(result.status, 0)
+    if code:
+        raise typer.Exit(code)
+
+
+@_command
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+) -> None:
+    """Write the report page of runs again."""
+    from femsim import pipeline
+
+    for folder in runs:
+        page = _with_hooks(functools.partial(pipeline.report, folder))
+        say(f"report: {page}")
+    say(RESEARCH_ONLY)
+
+
+@_command
+def show(folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]) -> None:
+    """Open a run in a window that can be turned with the mouse."""
+    from femsim import pipeline
+
+    pipeline.show(folder)
+
+
+@_command
+def tissue(
+    eqd2: Annotated[float, typer.Option(help="Equivalent dose in 2 Gy fractions, Gy.", show_default=False)],
+    months: Annotated[float, typer.Option(help="From the end of radiotherapy to surgery.", show_default=False)],
+    heal_days: Annotated[float, typer.Option(help="Days after surgery at which bonding is given.")] = 180.0,
+    micromotion: Annotated[float, typer.Option(help="Peak cyclic micromotion of the screw, um.")] = 0.0,
+    hbo: Annotated[int, typer.Option(help="Sessions of hyperbaric oxygen before surgery.")] = 0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a tissue parameter: D50=40.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the values to this file.")] = None,
+) -> None:
+    """Print the state of irradiated bone at one point, without a mesh."""
+    from femsim.parameters import load_parameters
+    from femsim.tissue.constants import TissueConstants
+    from femsim.tissue.point import tissue_point
+
+    constants = TissueConstants.from_parameters(load_parameters(_tissue_overrides(set_ or [])))
+    point = tissue_point(eqd2, months, heal_days, micromotion, hbo, constants=constants)
+    say(text_table([{"quantity": key, "value": value} for key, value in point.items()]))
+    if json_file is not None:
+        try:
+            json_file.write_text(json.dumps(point, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{json_file}: cannot be written ({error.strerror}); choose another --json file"
+            ) from error
+
+
+def _tissue_overrides(assignments: list[str]) -> dict[str, tuple[str, str]]:
+    """Read ``D50=40`` or ``D50=40 Gy``; a bare number is in the unit of the parameter card."""
+    from femsim.parameters import load_parameters
+    from femsim.scenario.quantities import read_quantity
+
+    cards = load_parameters()
+    found: dict[str, tuple[str, str]] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        name = f"tissue.{key.strip().removeprefix('tissue.')}"
+        if not equals:
+            raise InputError(f"--set {assignment!r}: write NAME=VALUE, such as D50=40")
+        if name not in cards:
+            known = ", ".join(entry.name.removeprefix("tissue.") for entry in cards if entry.name.startswith("tissue."))
+            raise InputError(f"--set {assignment!r}: unknown tissue parameter {key!r} (known: {known})")
+        unit = cards.entry(name).unit
+        try:
+            float(text)
+        except ValueError:
+            bare = False
+        else:
+            bare = True
+        try:
+            read_quantity(f"{text.strip()} {unit}" if bare else text, unit)
+        except InputError as error:
+            raise InputError(f"--set {assignment!r}: {error}") from error
+        found[name] = (f"{text.strip()} {unit}".strip() if bare else text, "--set")
+    return found
+
+
+@_command
+def doctor() -> None:
+    """Print versions, solver, renderer, cores and cache of this installation, and what is missing."""
+    from femsim.doctor import examine
+
+    findings = []
+    with Screen() as screen:
+        for finding in examine(screen.stage):
+            findings.append({"what": finding.what, "found": finding.found, "verdict": finding.verdict})
+    say(text_table(findings))
+
+
+@_command
+def schema() -> None:
+    """Print the JSON Schema of scenario files, for editors that complete and check."""
+    from femsim.scenario import json_schema
+
+    say(json.dumps(json_schema(), indent=2))
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="femsim")
+
+
+if __name__ == "__main__":
+    main()
