@@ -1,0 +1,70 @@
+"""The scenario gallery: every file is valid, opens with its question and can be planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from femsim.parameters import load_parameters
+from femsim.scenario import dump_scenario, load_scenario, notices, scenario_hash
+
+FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
+FILES = sorted(FOLDER.glob("*.yaml"))
+NEEDED = {
+    "healthy-jaw",
+    "60gy-12-months",
+    "70gy-6-months",
+    "thin-plate",
+    "three-screws",
+    "four-screws",
+    "bench-block",
+}
+each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def test_gallery_is_complete():
+    """The gallery answers the questions that the project promises."""
+    assert {path.stem for path in FILES} >= NEEDED
+
+
+@each
+def test_opens_with_question_expectation_and_reason(path):
+    """Every scenario opens with its question, what to expect and why."""
+    opening = path.read_text(encoding="utf-8").split("schema:")[0]
+    assert opening.startswith("# Question: ")
+    assert "?" in opening
+    assert "\n# Expect: " in opening
+    assert "\n# Why: " in opening
+
+
+@each
+def test_is_valid_without_remarks(path):
+    """Every scenario passes the check, and nothing in it is unusual."""
+    scenario = load_scenario(path)
+    assert not list(notices(scenario))
+    load_parameters(scenario.overrides())
+
+
+@each
+def test_resolved_form_loads_again_to_the_same_scenario(path, tmp_path):
+    """The resolved scenario of a run folder is itself a scenario with the same numbers."""
+    scenario = load_scenario(path)
+    copy = tmp_path / "scenario.yaml"
+    copy.write_text(dump_scenario(scenario), encoding="utf-8")
+    again = load_scenario(copy)
+    assert again.model_dump() == scenario.model_dump()
+    assert scenario_hash(again) == scenario_hash(scenario)
+
+
+def test_comparisons_differ_in_one_thing():
+    """Scenarios that are compared differ only in what their question names."""
+
+    def differences(first: str, second: str) -> set[str]:
+        a, b = (load_scenario(FOLDER / f"{name}.yaml").model_dump() for name in (first, second))
+        return {key for key in a if a[key] != b[key]} - {"title"}
+
+    assert differences("three-screws", "four-screws") == {"screws"}
+    assert differences("healthy-jaw", "60gy-12-months") == {"irradiation"}
+    assert differences("60gy-12-months", "70gy-6-months") == {"irradiation"}
+    assert differences("60gy-12-months", "thin-plate") == {"plate"}
