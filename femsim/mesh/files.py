@@ -59,7 +59,8 @@ def load_mesh(path: str | Path) -> Mesh:
     if not path.is_file():
         raise InputError(f"mesh: no file {str(path)!r}; run 'femsim mesh' to make it")
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # numpy leaves a damaged archive open when it is given a path.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             header = json.loads(str(data["header"]))
             arrays = {name: data[name] for name in _ARRAYS}
             interface = {name: data[f"interface_{name}"] for name in _INTERFACE}

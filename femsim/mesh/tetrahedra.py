@@ -17,7 +17,6 @@ import numpy as np
 
 from femsim.errors import MeshError
 from femsim.geometry.surface import Surface
-from femsim.mesh import worker
 from femsim.mesh.improve import open_flat_tets, peel, round_screws
 from femsim.mesh.quality import check_mesh, quality_report
 from femsim.mesh.regions import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, float | None], None]
 
+WORKER = Path(__file__).with_name("worker.py")
 # fTetWild shuffles its triangles with a seed of its own: a second try, with more effort, is another draw.
 ATTEMPTS = 2
 
@@ -175,7 +175,7 @@ def _run_worker(source: Path, target: Path, iterations: int, progress: Progress)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = subprocess.Popen(
         # -P keeps the folder of worker.py off the child's import path.
-        [sys.executable, "-P", str(worker.__file__), str(source), str(target)],
+        [sys.executable, "-P", str(WORKER), str(source), str(target)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

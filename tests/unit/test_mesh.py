@@ -1,0 +1,310 @@
+"""The mesh of two bone blocks, a plate and two screws: parts, interface, sizes, cache and files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import meshio
+import numpy as np
+import pytest
+import pyvista as pv
+
+from femsim.errors import MeshError
+from femsim.geometry.bench_block import bench_block
+from femsim.geometry.surface import Surface
+from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, build_mesh, cached_mesh, load_mesh, mesh_key, write_mesh
+from femsim.mesh import cache as cache_module
+from femsim.mesh.quality import exact_interface_area, face_areas, scaled_jacobian
+from femsim.mesh.regions import bone_components, classify, drop_crumbs, pieces, separated, smooth_labels
+from femsim.mesh.sizing import background, edge_length, screw_distance
+from femsim.mesh.soup import build_soup, coarsened
+from femsim.mesh.tetmesh import face_pairs, outer_faces, tet_volumes
+from femsim.parameters import load_parameters
+
+SIZING = Sizing.preset("preview")
+
+# Two tetrahedra on both sides of the triangle (1, 2, 3).
+PAIR_POINTS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
+PAIR = np.array([[0, 1, 2, 3], [4, 1, 3, 2]])
+
+
+@pytest.fixture(scope="module")
+def operation():
+    return bench_block(load_parameters(), per_block=1)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("meshes")
+
+
+@pytest.fixture(scope="module")
+def stages():
+    return []
+
+
+@pytest.fixture(scope="module")
+def mesh(operation, cache_dir, stages):
+    mesh, from_cache = cached_mesh(operation, SIZING, cache_dir, lambda stage, share: stages.append((stage, share)))
+    assert not from_cache
+    return mesh
+
+
+def test_bone_and_hardware_share_no_vertex(mesh):
+    """Bone and hardware have vertices of their own, and every vertex is used."""
+    bone = np.unique(mesh.tets[mesh.region == BONE])
+    metal = np.unique(mesh.tets[mesh.hardware])
+    assert len(np.intersect1d(bone, metal)) == 0
+    assert len(bone) + len(metal) == len(mesh.points)
+
+
+def test_hardware_is_one_conforming_piece_and_bone_two(mesh, operation):
+    """Plate and screws hang together by faces; each block is one piece of bone."""
+    hardware = pieces(mesh.tets, mesh.hardware)
+    assert set(np.unique(hardware[mesh.hardware])) == {0}
+    assert mesh.quality["bone_pieces"] == 2
+    assert set(np.unique(mesh.region)) == {BONE, PLATE, SCREW_FIRST, SCREW_FIRST + 1}
+    assert mesh.screw_names == tuple(screw.name for screw in operation.screws)
+
+
+def test_no_tetrahedron_is_inverted_or_flat(mesh):
+    """Volumes are positive and the smallest scaled Jacobian is at least 0.05."""
+    assert mesh.volumes.min() > 0
+    assert mesh.quality["inverted"] == 0
+    assert mesh.quality["scaled_jacobian"]["min"] >= 0.05
+
+
+def test_volumes_and_areas_agree_with_the_exact_geometry(mesh, operation):
+    """Plate and screw volumes within 3 %, interface areas within 2 % of the exact cylinder, bone within 3 %."""
+    quality = mesh.quality
+    assert abs(quality["plate_volume_error"]) < 0.03
+    assert abs(quality["interface_area_error"]) < 0.02
+    for row, screw in zip(quality["screws"], operation.screws, strict=True):
+        assert abs(row["volume_error"]) < 0.03
+        assert abs(row["interface_area_error"]) < 0.02
+        # Both blocks are pierced at right angles, so the exact area has a closed form.
+        tip_inside = screw.length < screw.bone_exit
+        exact = np.pi * screw.diameter * screw.length_in_bone + tip_inside * np.pi / 4 * screw.diameter**2
+        assert row["interface_area_exact"] == pytest.approx(exact, rel=0.01)
+        assert exact_interface_area(operation, screw) == row["interface_area_exact"]
+    holes = sum(np.pi / 4 * screw.diameter**2 * screw.length_in_bone for screw in operation.screws)
+    assert quality["bone_volume"] == pytest.approx(operation.bone.volume - holes, rel=0.03)
+
+
+def test_interface_sides_coincide_and_point_into_bone(mesh, operation):
+    """Both sides of an interface face lie on each other, belong to the named tetrahedra and face from screw to bone."""
+    interface = mesh.interface
+    np.testing.assert_array_equal(mesh.points[interface.bone_triangles], mesh.points[interface.screw_triangles])
+    assert (mesh.region[interface.bone_tets] == BONE).all()
+    np.testing.assert_array_equal(mesh.region[interface.screw_tets], SCREW_FIRST + interface.screw)
+    for triangles, tets in (
+        (interface.bone_triangles, interface.bone_tets),
+        (interface.screw_triangles, interface.screw_tets),
+    ):
+        inside = (mesh.tets[tets][:, :, None] == triangles[:, None, :]).any(axis=1)
+        assert inside.all()
+    a, b, c = np.moveaxis(mesh.points[interface.bone_triangles], 1, 0)
+    normal = np.cross(b - a, c - a)
+    centre = mesh.points[interface.bone_triangles].mean(axis=1)
+    to_bone = mesh.points[mesh.tets[interface.bone_tets]].mean(axis=1) - centre
+    to_screw = mesh.points[mesh.tets[interface.screw_tets]].mean(axis=1) - centre
+    assert (np.einsum("ij,ij->i", normal, to_bone) > 0).all()
+    assert (np.einsum("ij,ij->i", normal, to_screw) < 0).all()
+    for number, screw in enumerate(operation.screws):
+        mine = np.unique(interface.bone_triangles[interface.screw == number])
+        axial, radial, _ = screw.coordinates(mesh.points[mine])
+        side = axial < screw.length - 0.3
+        assert np.percentile(np.abs(radial[side] - 0.5 * screw.diameter), 95) < 0.05
+
+
+def test_free_bone_surface_leaves_the_interface_out(mesh):
+    """Boundary faces of bone are the free faces and the interface faces, nothing else, and close the surface."""
+    every, free = mesh.boundary_triangles(BONE), mesh.free_triangles(BONE)
+    assert len(every) == len(free) + len(mesh.interface.screw)
+    a, b, c = np.moveaxis(mesh.points[every], 1, 0)
+    area = 0.5 * np.cross(b - a, c - a)
+    assert np.abs(area.sum(axis=0)).max() < 1e-9 * np.abs(area).sum()
+    volume = np.einsum("ij,ij->", (a + b + c) / 3, area) / 3
+    assert volume == pytest.approx(mesh.volumes[mesh.region == BONE].sum(), rel=1e-9)
+
+
+def test_progress_runs_from_surfaces_to_parts(mesh, stages):
+    """Stages come in order with fractions that never fall inside a stage."""
+    names = list(dict.fromkeys(stage for stage, _ in stages))
+    assert names == ["surfaces", "sizing", "tetrahedra", "parts"]
+    shares = [share for stage, share in stages if stage == "tetrahedra"]
+    assert shares == sorted(shares)
+    assert shares[0] == 0.0
+    assert any(0.0 < share < 1.0 for share in shares)
+    assert shares[-1] == 1.0
+
+
+def test_cache_gives_the_same_mesh_and_heals_itself(mesh, operation, cache_dir, monkeypatch):
+    """A second request reads the entry without meshing; a damaged entry is made again instead of crashing."""
+    again, from_cache = cached_mesh(operation, SIZING, cache_dir)
+    assert from_cache
+    same(mesh, again)
+    entry = cache_dir / f"{mesh_key(operation, SIZING)}.npz"
+    entry.write_bytes(entry.read_bytes()[:1000])
+    monkeypatch.setattr(cache_module, "build_mesh", lambda *_: mesh)
+    healed, from_cache = cached_mesh(operation, SIZING, cache_dir)
+    assert not from_cache
+    same(mesh, healed)
+    same(mesh, load_mesh(entry))
+    assert not list(cache_dir.glob("*.part"))
+
+
+def test_cache_key_follows_everything_that_shapes_the_mesh(operation):
+    """Another sizing, another screw length and another plate give other keys; the same operation gives the same."""
+    parameters = load_parameters()
+    key = mesh_key(operation, SIZING)
+    assert key == mesh_key(bench_block(parameters, per_block=1), SIZING)
+    others = {
+        mesh_key(operation, Sizing.preset("preview", near_screws=0.9)),
+        mesh_key(bench_block(parameters, per_block=1, length=9.0), SIZING),
+        mesh_key(bench_block(parameters, per_block=1, gap=9.0), SIZING),
+        mesh_key(bench_block(parameters, per_block=1, screw_preset="locking-2.7"), SIZING),
+    }
+    assert len(others) == 4
+    assert key not in others
+
+
+def test_cache_folder_respects_xdg(monkeypatch, tmp_path):
+    """The cache lies below XDG_CACHE_HOME when that is an absolute path, else below the home folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_module.default_cache_dir() == tmp_path / "femsim" / "meshes"
+    monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_module.default_cache_dir() == tmp_path / "home" / ".cache" / "femsim" / "meshes"
+
+
+def test_vtu_and_npz_hold_the_mesh(mesh, tmp_path):
+    """The VTU carries points, tetrahedra and regions for other tools; the npz beside it carries everything."""
+    path = write_mesh(mesh, tmp_path / "mesh.vtu")
+    read = meshio.read(path)
+    np.testing.assert_array_equal(read.points, mesh.points)
+    np.testing.assert_array_equal(read.cells_dict["tetra"], mesh.tets)
+    np.testing.assert_array_equal(read.cell_data["region"][0], mesh.region)
+    same(mesh, load_mesh(path.with_suffix(".npz")))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mesh.npz", "mesh.vtu"]
+
+
+def test_scaled_jacobian_of_known_shapes():
+    """A regular tetrahedron has 1, a mirrored one -1, a cube corner sqrt(2)/2."""
+    regular = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    value = scaled_jacobian(regular, np.array([[0, 1, 2, 3], [0, 2, 1, 3]]))
+    np.testing.assert_allclose(np.sort(value), [-1, 1])
+    # At a corner of the slanted face: determinant 1, edges 1, sqrt 2, sqrt 2.
+    corner = scaled_jacobian(PAIR_POINTS, PAIR[:1])
+    np.testing.assert_allclose(corner, np.sqrt(2) / 2)
+
+
+def test_faces_of_a_pair_of_tetrahedra():
+    """Two tetrahedra have one common face and six outer ones that close around both."""
+    faces, first, second = face_pairs(PAIR)
+    assert sorted(faces[0]) == [1, 2, 3]
+    assert {int(first[0]), int(second[0])} == {0, 1}
+    rim, owner = outer_faces(PAIR)
+    assert len(rim) == 6
+    assert np.bincount(owner).tolist() == [3, 3]
+    assert (tet_volumes(PAIR_POINTS, PAIR) > 0).all()
+    a, b, c = np.moveaxis(PAIR_POINTS[rim], 1, 0)
+    np.testing.assert_allclose(np.cross(b - a, c - a).sum(axis=0), 0, atol=1e-15)
+    assert face_areas(PAIR_POINTS, np.array([[0, 1, 2]])) == pytest.approx(0.5)
+
+
+def test_separated_doubles_the_vertices_of_a_shared_face():
+    """A screw tetrahedron beside a bone tetrahedron gets three vertices of its own and one interface face."""
+    region = np.array([SCREW_FIRST, BONE], dtype=np.int32)
+    points, tets, region, interface = separated(PAIR_POINTS, PAIR, region)
+    assert len(points) == 8
+    assert region.tolist() == [BONE, SCREW_FIRST]
+    assert not set(tets[0]) & set(tets[1])
+    assert interface.screw.tolist() == [0]
+    np.testing.assert_array_equal(points[interface.bone_triangles], points[interface.screw_triangles])
+    a, b, c = points[interface.bone_triangles[0]]
+    assert np.cross(b - a, c - a) @ np.ones(3) > 0
+
+
+def test_smooth_labels_and_crumbs(mesh):
+    """A single tetrahedron of another region inside bone takes its neighbours' region; loose specks are dropped."""
+    bone = mesh.tets[mesh.region == BONE].astype(np.int64)
+    _, first, second = face_pairs(bone)
+    inner = np.flatnonzero(np.bincount(np.r_[first, second], minlength=len(bone)) == 4)[0]
+    region = np.full(len(bone), BONE, dtype=np.int32)
+    region[inner] = PLATE
+    assert (smooth_labels(bone, region) == BONE).all()
+
+    far = len(mesh.points)
+    points = np.vstack([mesh.points, PAIR_POINTS[:4] + 500.0])
+    tets = np.vstack([bone, [[far, far + 1, far + 2, far + 3]]])
+    labels, dropped = drop_crumbs(points, tets, np.full(len(tets), BONE, dtype=np.int32))
+    assert dropped == 1
+    assert labels[-1] == 0
+    component = bone_components(points, bone, np.full(len(bone), BONE))
+    volume = np.bincount(component, weights=tet_volumes(points, bone))
+    assert len(volume) == 2
+    assert volume[0] >= volume[1]
+
+
+def test_classification_order(operation):
+    """A point in a screw is screw even inside plate or bone; plate goes before bone; elsewhere is outside."""
+    screw = operation.screws[0]
+    in_plate = screw.head + 0.5 * screw.axis
+    in_bone = screw.head + (screw.bone_entry + 2.0) * screw.axis
+    beside = np.array([3.0, 0.0, 0.0])
+    points = np.array([in_plate, in_bone, in_plate + beside, in_bone + beside, in_bone + 500.0])
+    assert classify(operation, operation.bone, points).tolist() == [SCREW_FIRST, SCREW_FIRST, PLATE, BONE, 0]
+
+
+def test_edge_length_field(operation):
+    """Edges are finest in screws, grow at the given rate in bone, and are long far away."""
+    sizing = Sizing()
+    screw = operation.screws[0]
+    start = screw.head + (screw.bone_entry + 4.0) * screw.axis
+    # Upwards, away from the other screw and inside the block.
+    away = np.array([0.0, 0.0, 1.0])
+    points = np.array([start, start + (screw.diameter / 2 + 2.0) * away, start + 300.0 * away])
+    np.testing.assert_allclose(screw_distance(screw, points)[:2], [0.0, 2.0], atol=1e-12)
+    wanted = edge_length(operation, operation.bone, sizing, points)
+    np.testing.assert_allclose(wanted, [sizing.near_screws, sizing.near_screws + 2 * sizing.growth, sizing.outside])
+
+
+def test_background_reproduces_the_field(operation):
+    """The background mesh covers the box and its values at its points are the field's, within a cell's jitter."""
+    soup = build_soup(operation, operation.bone, 10)
+    field = background(operation, operation.bone, SIZING, soup.bounds)
+    assert (field.points.min(axis=0) < soup.bounds[0]).all()
+    assert (field.points.max(axis=0) > soup.bounds[1]).all()
+    volume = np.abs(tet_volumes(field.points, field.tets)).sum()
+    assert volume > np.prod(np.ptp(soup.bounds, axis=0))
+    wanted = edge_length(operation, operation.bone, SIZING, field.points)
+    assert np.percentile(np.abs(field.values / wanted - 1), 99) < 0.25
+    again = background(operation, operation.bone, SIZING, soup.bounds)
+    np.testing.assert_array_equal(field.tets, again.tets)
+
+
+def test_coarsened_surface_stays_within_its_error():
+    """A fine sphere loses most triangles and stays within the allowed error; a coarse one is left alone."""
+    fine = Surface.from_polydata(pv.Icosphere(radius=10.0, nsub=5))
+    error = 0.05
+    coarse = coarsened(fine, error)
+    assert len(coarse.triangles) < 0.5 * len(fine.triangles)
+    assert np.percentile(np.abs(coarse.signed_distance(fine.points)), 99.5) <= error
+    small = Surface.from_polydata(pv.Icosphere(radius=10.0, nsub=2))
+    assert coarsened(small, error) is small
+
+
+def same(one: Mesh, two: Mesh) -> None:
+    for name in ("points", "tets", "region", "component"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    for name in ("screw", "bone_triangles", "screw_triangles", "bone_tets", "screw_tets"):
+        np.testing.assert_array_equal(getattr(one.interface, name), getattr(two.interface, name))
+    assert one.quality == two.quality
+    assert one.screw_names == two.screw_names
+
+
+def test_operation_without_screws_is_refused(operation):
+    """Without screws the mesher refuses at once: there is no interface to compute."""
+    with pytest.raises(MeshError, match="no screws"):
+        build_mesh(replace(operation, screws=()), SIZING)
