@@ -1,0 +1,97 @@
+"""Everything that changes in a run as plain arrays, and back, to the bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from femsim.errors import InputError
+from femsim.loosening.causes import Ledger
+from femsim.loosening.chewing import Warm
+from femsim.loosening.criteria import Event
+from femsim.loosening.history import History
+from femsim.loosening.points import Point
+from femsim.loosening.rates import PatchRates
+
+if TYPE_CHECKING:
+    from femsim.loosening.evolution import Evolution
+
+Array = np.ndarray
+RATE_ARRAYS = ("rate", "slope", "growth", "feeds")
+
+
+def pack(run: Evolution) -> dict[str, Array]:
+    """Return a checkpoint: a dict of arrays without any object array."""
+    point = run.point
+    stored = {
+        "day": np.array(point.day),
+        "horizon": np.array(run.horizon),
+        "state": point.state,
+        "anchor": point.anchor,
+        "warm_q": point.warm.q,
+        "warm_gain": point.warm.gain,
+        **{f"rates_{name}": getattr(point.rates, name) for name in RATE_ARRAYS},
+        "step_length": np.array(run.length),
+        "counts": np.array([run.steps, run.rejected, run.evaluations, run.checkpoint_every]),
+        "onset": run.timers.onset,
+        "loose_day": run.timers.loose_day,
+        "margins": run.margins,
+        "smallest_margins": run.smallest,
+        "inserted": run.inserted,
+        "refreshed_day": np.array(run.refreshed_day),
+        "ending": np.array(run.ending),
+        "events": np.array([json.dumps(event.record()) for event in run.events], dtype=np.str_),
+        **run.ledger.arrays(),
+        **run.history.arrays(),
+    }
+    if run.case.hardware is not None:
+        stored.update(run.case.hardware.arrays())
+    return {name: np.array(value) for name, value in stored.items()}
+
+
+def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
+    """Put a checkpoint into a new run of the same case.
+
+    Raises
+    ------
+    InputError
+        Another number of patches, tasks or screws, or another checkpoint interval.
+    """
+    _check(run, stored)
+    run.point = Point(
+        day=float(stored["day"]),
+        state=np.array(stored["state"]),
+        anchor=np.array(stored["anchor"]),
+        rates=PatchRates(**{name: np.array(stored[f"rates_{name}"]) for name in RATE_ARRAYS}),
+        warm=Warm(np.array(stored["warm_q"]), np.array(stored["warm_gain"])),
+    )
+    run.length = float(stored["step_length"])
+    run.steps, run.rejected, run.evaluations, _ = (int(value) for value in stored["counts"])
+    run.timers.onset, run.timers.loose_day = np.array(stored["onset"]), np.array(stored["loose_day"])
+    run.margins, run.smallest = np.array(stored["margins"]), np.array(stored["smallest_margins"])
+    run.inserted = np.array(stored["inserted"])
+    run.refreshed_day = float(stored["refreshed_day"])
+    run.ending = str(stored["ending"])
+    run.events = [Event.from_record(json.loads(str(text))) for text in stored["events"]]
+    run.ledger = Ledger.from_arrays(stored)
+    run.history = History.from_arrays(stored)
+    if run.case.hardware is not None:
+        run.case.hardware.restore(stored)
+
+
+def _check(run: Evolution, stored: Mapping[str, Array]) -> None:
+    expected = (len(run.case.tasks), 2, len(run.case.solver.operator.G))
+    if np.shape(stored["warm_q"]) != expected:
+        raise InputError(
+            f"checkpoint: made for {np.shape(stored['warm_q'])} tasks, stages and unknowns, this run has {expected}; "
+            "run without --resume"
+        )
+    interval = int(stored["counts"][3])
+    if interval != run.checkpoint_every:
+        raise InputError(
+            f"checkpoint: written every {interval} steps, this run writes every {run.checkpoint_every}; "
+            f"resume with checkpoint_every={interval}"
+        )
