@@ -13,12 +13,15 @@ from femsim.geometry.surface import Surface
 
 if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
+    from femsim.geometry.plate import Plate
     from femsim.geometry.screws import Screw
 
 # A background cell is split while it is longer than this many wanted edges: the field is linear inside a cell.
 CELLS_PER_EDGE = 1.5
 # Octree corners lie on common spheres; this share of a cell moves them apart so that Delaunay is unique.
 JITTER = 0.05
+# A thin plate is meshed no finer than this share of the wanted edge in plates.
+THIN_PLATE_SHARE = 0.5
 # Fewest and most sides of a screw's polygon.
 SCREW_SEGMENTS = (10, 24)
 
@@ -34,7 +37,7 @@ class Sizing:
     growth : float
         Growth of the edge length away from the screws inside bone [mm per mm].
     plate : float
-        Edge length in the plates [mm].
+        Longest edge in the plates [mm]; half the thickness in a thin plate.
     elsewhere : float
         Longest edge in bone [mm].
     outside, outside_growth : float
@@ -72,6 +75,10 @@ class Sizing:
                 f"mesh sizing: near_screws ({self.near_screws:g} mm) <= elsewhere ({self.elsewhere:g} mm) <= outside "
                 f"({self.outside:g} mm) does not hold; choose edge lengths that grow away from the screws"
             )
+
+    def in_plate(self, plate: Plate) -> float:
+        """Edge length in one plate [mm]: two elements through its thickness, within reason for a thin one."""
+        return float(np.clip(0.5 * plate.thickness, THIN_PLATE_SHARE * self.plate, self.plate))
 
     def segments(self, diameter: float) -> int:
         """Sides of a screw's polygon: about one edge each, so that the mesher has nothing to collapse."""
@@ -127,13 +134,13 @@ def edge_length(operation: Operation, bone: Surface, sizing: Sizing, points: np.
     """
     depth = bone.signed_distance(points)
     to_screws = np.min([screw_distance(s, points) for s in operation.screws], axis=0, initial=np.inf)
-    to_plates = np.min(
-        [np.maximum(p.surface.signed_distance(points), 0.0) for p in operation.plates], axis=0, initial=np.inf
-    )
     length = np.minimum(sizing.outside, sizing.elsewhere + sizing.outside_growth * np.maximum(depth, 0.0))
     # The plate may ask for short edges in the gap, not in the bone behind it.
-    near_plates = sizing.plate + sizing.outside_growth * to_plates
-    length = np.where(depth < 0, length, np.minimum(length, near_plates))
+    outside = depth >= 0
+    for plate in operation.plates:
+        away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
+        near = sizing.in_plate(plate) + sizing.outside_growth * away
+        length[outside] = np.minimum(length[outside], near)
     return np.minimum(length, sizing.near_screws + sizing.growth * to_screws)
 
 

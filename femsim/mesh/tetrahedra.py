@@ -18,6 +18,7 @@ import numpy as np
 from femsim.errors import MeshError
 from femsim.geometry.surface import Surface
 from femsim.mesh.improve import open_flat_tets, peel, round_screws
+from femsim.mesh.ordering import renumbered
 from femsim.mesh.quality import check_mesh, quality_report
 from femsim.mesh.regions import (
     OUTSIDE,
@@ -103,7 +104,7 @@ def assemble_parts(operation: Operation, bone: Surface, points: np.ndarray, tets
     points = round_screws(operation, points, tets, region)
     points = open_flat_tets(points, tets, region, sizing.envelope)
     tets, region, more = _kept(points, tets, peel(points, tets, region, sizing.envelope))
-    points, tets, region, interface = separated(points, tets, region)
+    points, tets, region, interface = separated(*renumbered(points, tets, region))
     mesh = Mesh(
         points=points,
         tets=tets,

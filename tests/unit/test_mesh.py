@@ -14,6 +14,7 @@ from femsim.geometry.bench_block import bench_block
 from femsim.geometry.surface import Surface
 from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, build_mesh, cached_mesh, load_mesh, mesh_key, write_mesh
 from femsim.mesh import cache as cache_module
+from femsim.mesh.ordering import renumbered
 from femsim.mesh.quality import exact_interface_area, face_areas, scaled_jacobian
 from femsim.mesh.regions import bone_components, classify, drop_crumbs, pieces, separated, smooth_labels
 from femsim.mesh.sizing import background, edge_length, screw_distance
@@ -245,6 +246,28 @@ def test_smooth_labels_and_crumbs(mesh):
     volume = np.bincount(component, weights=tet_volumes(points, bone))
     assert len(volume) == 2
     assert volume[0] >= volume[1]
+
+
+def test_numbering_follows_space(mesh):
+    """Vertices next to each other in an element are close in number: far closer than in a random numbering."""
+    bone = mesh.tets[mesh.region == BONE].astype(int)
+    spread = np.ptp(bone, axis=1)
+    shuffled = np.random.default_rng(1).permutation(bone.max() + 1)[bone]
+    assert np.median(spread) < 0.2 * np.median(np.ptp(shuffled, axis=1))
+    points, tets, region = renumbered(PAIR_POINTS, PAIR, np.array([1, 2]))
+    assert sorted(region) == [1, 2]
+    # The same two tetrahedra, whatever their numbers.
+    was = {tuple(map(tuple, PAIR_POINTS[tet])) for tet in PAIR}
+    assert {tuple(map(tuple, points[tet])) for tet in tets} == was
+
+
+def test_thin_plate_gets_two_elements_through_its_thickness(operation):
+    """The edge in a plate is at most half its thickness, down to half of the wanted edge."""
+    plate = operation.plates[0]
+    sizing = Sizing(plate=1.4)
+    assert sizing.in_plate(replace(plate, thickness=3.0)) == 1.4
+    assert sizing.in_plate(replace(plate, thickness=2.0)) == 1.0
+    assert sizing.in_plate(replace(plate, thickness=1.0)) == 0.7
 
 
 def test_classification_order(operation):
