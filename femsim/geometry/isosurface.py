@@ -17,8 +17,10 @@ RELAXATIONS_PER_ROUND = 4
 RELAXATION_STEP = 0.5
 """Forty half steps in all even the triangles out; the field is only asked for its gradient once a round."""
 FINAL_PROJECTIONS = 3
-GRADIENT_STEP = 0.05
-"""Central differences of the field [mm]."""
+GRADIENT_STEP = 0.02
+"""Forward differences of the field [mm]."""
+LEAST_OFF_PLANE = 0.05
+"""Vertices beside the midline stay at least so far from it [mm], or mirrored triangles would fold."""
 LEAST_GRADIENT = 0.3
 """Smaller gradients, at fillets, would send a vertex too far in one step."""
 SNAP_SHARE = 0.15
@@ -78,39 +80,25 @@ def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, on_plane: n
     count = len(points)
     mean = csr_array((weight, (first, second)), shape=(count, count))
     mean = mean / np.maximum(np.asarray(mean.sum(axis=1)).reshape(-1, 1), 1.0)
+    points, normal = _projected(field, points, on_plane)
     for _ in range(ROUNDS):
-        normal, _ = _unit_gradient(field, points)
         for _ in range(RELAXATIONS_PER_ROUND):
             move = RELAXATION_STEP * (mean @ points - points)
             points = points + move - np.einsum("ij,ij->i", move, normal)[:, None] * normal
-        points = _projected(field, points, on_plane)
+        points, normal = _projected(field, points, on_plane)
     for _ in range(FINAL_PROJECTIONS):
-        points = _projected(field, points, on_plane)
+        points, _ = _projected(field, points, on_plane)
     return points
 
 
-def _projected(field: Field, points: np.ndarray, on_plane: np.ndarray) -> np.ndarray:
-    """One Newton step towards the level along the gradient; the midline stays on the plane, the rest off it."""
-    normal, size = _unit_gradient(field, points)
+def _projected(field: Field, points: np.ndarray, on_plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One Newton step towards the level; the midline stays on the plane, the rest off it. Also the unit normals."""
     level = field(points[:, 0], points[:, 1], points[:, 2])
-    points = points - (level / np.maximum(size, LEAST_GRADIENT))[:, None] * normal
-    points[:, 0] = np.where(on_plane, 0.0, np.maximum(points[:, 0], 0.05))
-    return points
-
-
-def _unit_gradient(field: Field, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    gradient = _gradient(field, points)
+    shifted = (points + step for step in GRADIENT_STEP * np.eye(3))
+    gradient = np.column_stack([field(p[:, 0], p[:, 1], p[:, 2]) - level for p in shifted]) / GRADIENT_STEP
+    gradient[on_plane, 0] = 0.0  # by symmetry
     size = np.linalg.norm(gradient, axis=1)
-    return gradient / np.maximum(size, 1e-9)[:, None], size
-
-
-def _gradient(field: Field, points: np.ndarray) -> np.ndarray:
-    step = GRADIENT_STEP * np.eye(3)
-    # |x|: the field is symmetric, so its difference across the midline is taken on the mirror image.
-    columns = []
-    for shift in step:
-        ahead, behind = points + shift, points - shift
-        columns.append(
-            field(np.abs(ahead[:, 0]), ahead[:, 1], ahead[:, 2]) - field(np.abs(behind[:, 0]), behind[:, 1], behind[:, 2])
-        )
-    return np.column_stack(columns) / (2 * GRADIENT_STEP)
+    normal = gradient / np.maximum(size, 1e-9)[:, None]
+    points = points - (level / np.maximum(size, LEAST_GRADIENT))[:, None] * normal
+    points[:, 0] = np.where(on_plane, 0.0, np.maximum(points[:, 0], LEAST_OFF_PLANE))
+    return points, normal

@@ -27,7 +27,7 @@ LANDMARK_NAMES = (
     "first_molar_right",
 )
 SNAP_ANGLE = 5.0
-"""Found axes closer than this to the file's axes [degrees] are taken to be the file's: a scan is never better aligned."""
+"""Found axes closer than this to the file's axes [degrees] are taken to be the file's: no scan is aligned better."""
 SNAP_OFFSET = 1.0
 """A midline closer than this to x = 0 [mm] is taken to be x = 0, below the asymmetry of any skull."""
 FRAME_ROUNDS = 4
@@ -242,7 +242,9 @@ def _frame(surface: Surface, given: Mapping[str, np.ndarray], limits: JawLimits,
     if np.linalg.norm(up) < 0.02 * length:
         raise _no_jaw(name, "no condyles stand above the rami")
     up /= np.linalg.norm(up)
-    rotation = _settled_rotation(surface, given, limits, np.array([np.cross(backwards, up), backwards, up]), offset, normal)
+    rotation = _settled_rotation(
+        surface, given, limits, np.array([np.cross(backwards, up), backwards, up]), offset, normal
+    )
     rotation = snapped_rotation(rotation, SNAP_ANGLE)
     left = rotation[0]
     shift = offset * float(np.sign(left @ normal)) if abs(left @ normal) > 0 else 0.0

@@ -9,7 +9,7 @@ from femsim.geometry.landmarks import Landmarks
 from femsim.geometry.surface import Surface
 
 RAMUS_SHARES = np.linspace(0.30, 0.75, 19)
-"""Where the least width of the ramus is looked for, along its posterior border from the angle (0) to the condyle (1)."""
+"""Where the least width of the ramus is looked for, between the angle (0) and the condyle (1)."""
 
 
 def morphometrics(surface: Surface, landmarks: Landmarks) -> dict[str, float]:

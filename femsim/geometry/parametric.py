@@ -16,14 +16,15 @@ from scipy.interpolate import PchipInterpolator
 
 from femsim.geometry.implicit import Curtain, PlanCurve, Silhouette, smooth_union
 from femsim.geometry.isosurface import symmetric_surface
-from femsim.geometry.shape import MandibleShape
+from femsim.geometry.shape import MandibleForm, MandibleShape
 from femsim.geometry.surface import Surface
-from femsim.parameters import load_parameters
 
-__all__ = ["MandibleShape", "mandible_surface"]
+__all__ = ["MandibleForm", "MandibleShape", "mandible_surface"]
 
 EDGE_LENGTH = 1.25
 """Mean triangle edge of the surface [mm]; the thinnest part, the coronoid tip, is about three edges thick."""
+BUCCAL_CUSP = 3.0
+"""The bite point lies this far outside the middle of the crest at the first molar [mm], on its rounded shoulder."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,15 @@ class _Design:
         return np.array([self.corner, 0.0]) + along * self.ramus + forward * self.front
 
 
-def _form(name: str) -> np.ndarray:
-    return load_parameters().vector(f"jaw.form_{name}")
-
-
 def _design(shape: MandibleShape) -> _Design:
     angle = np.radians(shape.gonial_angle)
     ramus = np.array([-np.cos(angle), np.sin(angle)])
     front = np.array([-ramus[1], ramus[0]])
-    rounding = load_parameters()["jaw.form_angle_radius"]
+    rounding = shape.form.angle_radius
     # The rounded corner passes this far inside the meeting point of its tangents, along their bisector.
     inside = rounding * (1 / np.sin(angle / 2) - 1)
-    bisector = (ramus + [-1.0, 0.0]) / np.linalg.norm(ramus + [-1.0, 0.0])
+    bisector = ramus + np.array([-1.0, 0.0])
+    bisector /= np.linalg.norm(bisector)
     corner = shape.gonion_menton - inside * bisector[0]
     gonion = np.array([corner, 0.0]) + inside * bisector
     head = shape.condyle_depth / 2
@@ -67,13 +65,13 @@ def _design(shape: MandibleShape) -> _Design:
     start = np.array([corner, 0.0]) + head * front - gonion
     top = -start @ ramus + np.sqrt((start @ ramus) ** 2 - start @ start + shape.ramus_height**2)
     condyle = np.array([corner, 0.0]) + head * front + top * ramus
-    pole = 0.5 * shape.condyle_width * np.cos(np.radians(load_parameters()["jaw.form_condyle_turn"]))
+    pole = 0.5 * shape.condyle_width * np.cos(np.radians(shape.form.condyle_turn))
     condyle_x = shape.bicondylar_width / 2 - pole
-    gonion_x = shape.bigonial_width / 2 - load_parameters()["jaw.form_angle_half"]
-    basal = _basal_curve(gonion_x, gonion[0], condyle_x, condyle[0])
-    width, depth = shape.bigonial_width / 98.0, shape.gonion_menton / 72.0
-    arch_a = load_parameters()["jaw.form_arch_start"] + _form("arch_depth") * depth
-    arch = PlanCurve.through(np.column_stack([_form("arch_half_width") * width, arch_a]))
+    gonion_x = shape.bigonial_width / 2 - shape.ramus_thickness / 2 - shape.form.angle_inset
+    basal = _basal_curve(shape.form, gonion_x, gonion[0], condyle_x, condyle[0])
+    width, depth = shape.bigonial_width / shape.form.scale[0], shape.gonion_menton / shape.form.scale[1]
+    arch_a = shape.form.arch_start + shape.form.arch_depth * depth
+    arch = PlanCurve.through(np.column_stack([shape.form.arch_half_width * width, arch_a]))
     incisor = np.array([0.0, arch_a[0], shape.symphysis_height + shape.crown_height_incisor])
     line = condyle - incisor[1:]
     tilt = np.radians(shape.bonwill_inclination) - np.arctan2(line[1], line[0])
@@ -94,9 +92,9 @@ def _design(shape: MandibleShape) -> _Design:
     )
 
 
-def _basal_curve(gonion_x: float, gonion_a: float, condyle_x: float, condyle_a: float) -> PlanCurve:
+def _basal_curve(form: MandibleForm, gonion_x: float, gonion_a: float, condyle_x: float, condyle_a: float) -> PlanCurve:
     """A power curve (a parabola, blunter at the chin) to the angle, straightening towards the condyle."""
-    start, power = load_parameters()["jaw.form_basal_start"], load_parameters()["jaw.form_basal_power"]
+    start, power = form.basal_start, form.basal_power
     share = np.linspace(0, 0.94, 14)
     parabola = np.column_stack([gonion_x * share, start + (gonion_a - start) * share ** (1 / power)])
     end = np.array([[gonion_x, gonion_a], [condyle_x, condyle_a]])
@@ -126,7 +124,7 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     def flat(points: list[tuple[float, float]]) -> list[np.ndarray]:
         return [np.array([a, h]) for a, h in points]
 
-    rounding = load_parameters()["jaw.form_angle_radius"]
+    rounding = shape.form.angle_radius
     half = np.radians(shape.gonial_angle) / 2
     tangent = rounding / np.tan(half)
     centre = d.across(tangent, rounding)
@@ -134,7 +132,7 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     angle = [centre + rounding * np.array([np.cos(t), np.sin(t)]) for t in turn]
     waist = shape.ramus_width * float(basal.tangent(basal.arc_of(d.gonion[1]))[1])
     top, depth = d.top, shape.condyle_depth
-    coronoid = top + load_parameters()["jaw.form_coronoid_rise"]
+    coronoid = top + shape.form.coronoid_rise
     # Lowest point of the hollow, below the line that joins the two tips.
     notch = 0.5 * (top + coronoid) - shape.notch_depth
     edge = 1.3 + waist
@@ -160,8 +158,6 @@ def _basal(d: _Design) -> Curtain:
     shape, basal = d.shape, d.basal
     places = [basal.arc_of(share * shape.gonion_menton) for share in (0.0, 0.3, 0.5, 0.7, 0.9, 1.1)]
     body, plate = shape.body_thickness / 2, shape.ramus_thickness / 2
-    level = d.condyle[2]
-
     thickness = PchipInterpolator(places, [body, 0.98 * body, 0.94 * body, 0.5 * (body + plate), plate, plate])
 
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
@@ -169,7 +165,7 @@ def _basal(d: _Design) -> Curtain:
         a = _a_of(basal, s) - d.corner
         upwards, forwards = a * d.ramus[0] + h * d.ramus[1], a * d.front[0] + h * d.front[1]
         # The body thins towards the alveolar process, the ramus towards the coronoid; the neck flares to the head.
-        taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height)) 
+        taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height))
         share = (along - plate) / (body - plate)
         blade = along * (1 - taper * share - 0.35 * (1 - share) * _step((upwards - 0.5 * d.top) / (0.5 * d.top)))
         flare = _step((upwards - d.top + 27.0) / 24.0) * np.exp(-((np.maximum(forwards - 6.0, 0) / 5.0) ** 2))
@@ -204,7 +200,7 @@ def _alveolar(d: _Design) -> Curtain:
     at_molar = arch.arc_of(d.molar[1])
     back = arch.arc[-1]
     tall, low = d.incisor[2], d.molar[2]
-    contacts = _contacts(at_molar)
+    contacts = _contacts(shape.form.tooth_width, at_molar)
     middles, last = 0.5 * (contacts[1:] + contacts[:-1]), contacts[-1]
     between = min(1.1, 0.17 * shape.crown_height_molar)
 
@@ -219,8 +215,10 @@ def _alveolar(d: _Design) -> Curtain:
     silhouette = Silhouette.around(np.array(top + rear + base))
     crest = np.array([[0.0, tall], [at_molar, low], [back, low]])
     margin = np.array([[0.0, shape.symphysis_height], [at_molar, shape.body_height], [back, shape.body_height]])
-    wide = np.linspace(0, back, len(_form("ridge_half")))
-    ridge, rim = PchipInterpolator(wide, _form("ridge_half")), PchipInterpolator(wide, _form("edge_half"))
+    wide = np.linspace(0, back, len(shape.form.ridge_half))
+    build = shape.body_thickness / shape.form.scale[2]
+    ridge = PchipInterpolator(wide, build * shape.form.ridge_half)
+    rim = PchipInterpolator(wide, build * shape.form.edge_half)
 
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         bone, edge = ridge(np.clip(s, 0, back)), rim(np.clip(s, 0, back))
@@ -240,9 +238,8 @@ def _alveolar(d: _Design) -> Curtain:
     return Curtain(arch, silhouette, half_thickness, middle)
 
 
-def _contacts(at_molar: float) -> np.ndarray:
+def _contacts(widths: np.ndarray, at_molar: float) -> np.ndarray:
     """Arc lengths of the contacts between neighbouring teeth, from the midline to behind the second molar."""
-    widths = _form("tooth_width")
     contacts = np.r_[0.0, np.cumsum(widths)]
     first_molar = 0.5 * (contacts[5] + contacts[6])
     return contacts * at_molar / first_molar
@@ -256,15 +253,17 @@ def _offset_between(arch: PlanCurve, basal: PlanCurve) -> np.ndarray:
 
 def _condyle_field(d: _Design, x: np.ndarray, a: np.ndarray, h: np.ndarray) -> np.ndarray:
     shape = d.shape
-    turn = np.radians(load_parameters()["jaw.form_condyle_turn"])
-    half = np.array([0.5 * shape.condyle_width, 0.5 * shape.condyle_depth, 0.5 * load_parameters()["jaw.form_condyle_height"]])
+    turn = np.radians(shape.form.condyle_turn)
+    half = np.array([0.5 * shape.condyle_width, 0.5 * shape.condyle_depth, 0.5 * shape.form.condyle_height])
     centre = d.condyle[1:] - half[2] * d.ramus
     back = (a - centre[0]) * -d.front[0] + (h - centre[1]) * -d.front[1]
     up = (a - centre[0]) * d.ramus[0] + (h - centre[1]) * d.ramus[1]
     side = x - d.condyle[0]
     lateral = side * np.cos(turn) - back * np.sin(turn)
     behind = side * np.sin(turn) + back * np.cos(turn)
-    radius = (np.abs(lateral / half[0]) ** 2.5 + np.abs(behind / half[1]) ** 2.2 + np.abs(up / half[2]) ** 2.2) ** (1 / 2.2)
+    radius = (np.abs(lateral / half[0]) ** 2.5 + np.abs(behind / half[1]) ** 2.2 + np.abs(up / half[2]) ** 2.2) ** (
+        1 / 2.2
+    )
     return (radius - 1) * half[1]
 
 
@@ -297,23 +296,25 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
     surface = symmetric_surface(field, low, high, edge)
     cosine, sine = np.cos(d.tilt), np.sin(d.tilt)
     rotation = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-    crest = d.molar + [np.interp(d.molar[1], d.arch.points[:, 1], np.zeros(len(d.arch.points))) + 3.0, 0, -0.5]
+    crest = d.molar + np.array([BUCCAL_CUSP * shape.body_thickness / shape.form.scale[2], 0.0, -0.5])
     left = {"condyle": d.condyle, "gonion": d.gonion, "first_molar": crest}
     left["coronoid"] = tip
     half = shape.body_thickness / 2
-    lowest = np.array([0.0, d.basal.points[0, 1] - half * sine, half * (1 - cosine)])
+    # The lower border is a half round about the basal curve; tilting it moves its lowest point forwards.
+    forward = d.basal.points[0, 1] - half * sine - float(basal.middle(np.zeros(1), np.array([0.3 * half]))[0])
+    lowest = np.array([0.0, forward, half * (1 - cosine)])
     points = {"incisor": d.incisor, "menton": lowest}
     for name, point in left.items():
         points[f"{name}_left"] = point
         points[f"{name}_right"] = point * (-1.0, 1.0, 1.0)
     # The file frame of the muscle table has its origin behind and below the chin; any origin on the midline would do.
-    shift = np.array([0.0, *load_parameters().vector("jaw.form_menton")])
+    shift = np.array([0.0, *shape.form.menton])
     placed = Surface(surface.points @ rotation.T + shift, surface.triangles)
     return placed, {name: rotation @ point + shift for name, point in points.items()}
 
 
 def _coronoid_tip(d: _Design) -> np.ndarray:
-    outline = d.basal, d.top + load_parameters()["jaw.form_coronoid_rise"]
+    outline = d.basal, d.top + d.shape.form.coronoid_rise
     waist = d.shape.ramus_width * float(outline[0].tangent(outline[0].arc_of(d.gonion[1]))[1])
     tip = d.across(outline[1], 1.3 + waist - 3.0)
     return np.array([np.interp(tip[0], d.basal.points[:, 1], d.basal.points[:, 0]), *tip])

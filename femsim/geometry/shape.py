@@ -1,13 +1,76 @@
-"""The morphometrics that define a parametric mandible, with their validation."""
+"""The morphometrics and construction forms that define a parametric mandible, with their validation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from femsim.errors import InputError
 from femsim.parameters import Parameter, ParameterSet, load_parameters
+
+
+@dataclass(frozen=True, eq=False)
+class MandibleForm:
+    """Construction forms of the jaw that are not morphometrics: how the outline is rounded, where the teeth stand.
+
+    The vectors belong to a jaw of the card's usual size and are scaled with ``bigonial_width``, ``gonion_menton`` and
+    ``body_thickness``; see the remarks of the parameter card for each.
+
+    Attributes
+    ----------
+    angle_radius, angle_inset : float
+        Rounding of the angle; middle of its plate inside half a thickness from the outermost point [mm].
+    condyle_turn, condyle_height : float
+        Turn of the head about the ramus [degrees]; its height [mm].
+    coronoid_rise : float
+        Coronoid tip above the top of the condyle along the ramus [mm].
+    arch_start, arch_half_width, arch_depth : float, ndarray, ndarray
+        Plan of the dental arch [mm].
+    ridge_half, edge_half : ndarray
+        Half thickness of alveolar process and occlusal crest, midline to retromolar [mm].
+    tooth_width : ndarray
+        Mesiodistal widths from central incisor to second molar [mm].
+    basal_start, basal_power : float
+        Plan of the basal arch: start behind menton [mm], power of half width over depth.
+    menton : ndarray, shape (2,)
+        Place of menton in the anatomical frame (y, z) [mm].
+    scale : ndarray, shape (3,)
+        The usual bigonial width, gonion-menton length and body thickness [mm].
+    """
+
+    angle_radius: float
+    angle_inset: float
+    condyle_turn: float
+    condyle_height: float
+    coronoid_rise: float
+    arch_start: float
+    basal_start: float
+    basal_power: float
+    arch_half_width: np.ndarray
+    arch_depth: np.ndarray
+    ridge_half: np.ndarray
+    edge_half: np.ndarray
+    tooth_width: np.ndarray
+    menton: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def from_parameters(cls, parameters: ParameterSet) -> MandibleForm:
+        """Read the entries ``jaw.form_*``."""
+        usual = [load_parameters()[f"jaw.{name}"] for name in ("bigonial_width", "gonion_menton", "body_thickness")]
+        values: dict[str, float | np.ndarray] = {"scale": np.array(usual)}
+        for item in fields(cls):
+            name = f"jaw.form_{item.name}"
+            if name in parameters:
+                vector = isinstance(parameters.entry(name).value, tuple)
+                values[item.name] = parameters.vector(name) if vector else parameters[name]
+        return cls(**values)  # type: ignore[arg-type]
+
+    @classmethod
+    def default(cls) -> MandibleForm:
+        """The forms of the card."""
+        return cls.from_parameters(load_parameters())
 
 
 @dataclass(frozen=True)
@@ -36,6 +99,8 @@ class MandibleShape:
         The occlusal crest above the alveolar margin; zero without teeth.
     bonwill_inclination, first_molar_share : float
         Conventions of the anatomical frame and of the molar bite point.
+    form : MandibleForm
+        Construction forms that are not morphometrics.
 
     Raises
     ------
@@ -65,10 +130,13 @@ class MandibleShape:
     crown_height_molar: float
     bonwill_inclination: float
     first_molar_share: float
+    form: MandibleForm = field(default_factory=MandibleForm.default)
 
     def __post_init__(self) -> None:
         card = load_parameters()
         for item in fields(self):
+            if item.name == "form":
+                continue
             _check(card.entry(f"jaw.{item.name}"), getattr(self, item.name))
         if self.bigonial_width > self.bicondylar_width:
             raise InputError(
@@ -79,7 +147,8 @@ class MandibleShape:
     @classmethod
     def from_parameters(cls, parameters: ParameterSet) -> MandibleShape:
         """Read the card ``jaw``."""
-        return cls(**{item.name: parameters[f"jaw.{item.name}"] for item in fields(cls)})
+        names = [item.name for item in fields(cls) if item.name != "form"]
+        return cls(**{name: parameters[f"jaw.{name}"] for name in names}, form=MandibleForm.from_parameters(parameters))
 
     @classmethod
     def default(cls) -> MandibleShape:

@@ -14,6 +14,7 @@ from vtkmodules.vtkCommonDataModel import vtkStaticCellLocator
 from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 
 from femsim.errors import GeometryError, InputError
+from femsim.geometry.surface_files import check_whole
 
 SURFACE_FORMATS = (".stl", ".obj", ".ply")
 
@@ -149,10 +150,12 @@ def read_surface(path: str | Path) -> Surface:
         raise InputError(f"jaw surface: no file {str(path)!r}; give the path of a closed surface (STL, OBJ or PLY)")
     if path.suffix.lower() not in SURFACE_FORMATS:
         raise InputError(f"{path}: {path.suffix!r} is not a surface format; allowed are {', '.join(SURFACE_FORMATS)}")
+    check_whole(path)
     try:
         mesh = pv.read(path)
     except Exception as error:  # readers raise whatever their format library raises
-        raise InputError(f"{path}: the file could not be read as a surface ({error}); export it again") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path}: the file could not be read as a surface ({reason}); export it again") from error
     if not isinstance(mesh, pv.PolyData) or mesh.n_points == 0 or mesh.n_cells == 0:
         raise InputError(f"{path}: no triangles in the file; it may be broken or empty, export the surface again")
     mesh = mesh.triangulate().clean()

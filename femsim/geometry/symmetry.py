@@ -7,13 +7,14 @@ from scipy.spatial import cKDTree
 
 from femsim.geometry.surface import Surface
 
-SAMPLES = 8000
-"""Points on the surface: about 1.5 mm apart on a mandible; the plane is an average over them and far sharper."""
-COARSE_SAMPLES = 400
+SAMPLES = 5000
+"""Points on the surface: about 2 mm apart on a mandible; the plane is an average over them and far sharper."""
+COARSE_SAMPLES = 300
 CANDIDATES = 80
 """Start normals on the half sphere, about 16 degrees apart, within the catch of the iteration."""
-STARTS_REFINED = 4
-ITERATIONS = 60
+STARTS_REFINED = 16
+"""A lost part moves the centre, so the best start need not score best; short refinements tell them apart."""
+SHORT_ITERATIONS, ITERATIONS = 12, 40
 KEPT_SHARE = 0.8
 """Share of the mirrored points that count: asymmetric parts (a defect, a lost tooth) must not turn the plane."""
 SETTLED = 1e-7
@@ -57,11 +58,10 @@ def symmetry_plane(samples: np.ndarray) -> tuple[np.ndarray, float, float]:
     starts = np.vstack([axes.T, _half_sphere(CANDIDATES)])
     coarse = samples[:: max(1, len(samples) // COARSE_SAMPLES)]
     scores = [_mirror_distance(tree, coarse, normal, normal @ centre) for normal in starts]
-    best = min(
-        (_refine(tree, samples[::4], starts[i], starts[i] @ centre) for i in np.argsort(scores)[:STARTS_REFINED]),
-        key=lambda found: found[2],
-    )
-    return _refine(tree, samples, best[0], best[1])
+    order = np.unique(np.r_[np.argsort(scores)[:STARTS_REFINED], :3])  # the principal axes come first
+    short = [_refine(tree, coarse, starts[i], starts[i] @ centre, SHORT_ITERATIONS) for i in order]
+    normal, offset, _ = min(short, key=lambda found: found[2])
+    return _refine(tree, samples, normal, offset, ITERATIONS)
 
 
 def _half_sphere(count: int) -> np.ndarray:
@@ -83,10 +83,10 @@ def _mirror_distance(tree: cKDTree, points: np.ndarray, normal: np.ndarray, offs
 
 
 def _refine(
-    tree: cKDTree, points: np.ndarray, normal: np.ndarray, offset: float
+    tree: cKDTree, points: np.ndarray, normal: np.ndarray, offset: float, iterations: int
 ) -> tuple[np.ndarray, float, float]:
     data = np.asarray(tree.data)
-    for _ in range(ITERATIONS):
+    for _ in range(iterations):
         distance, match = tree.query(_mirrored(points, normal, offset))
         kept = distance <= np.quantile(distance, KEPT_SHARE)
         here, there = points[kept], data[match[kept]]
