@@ -189,7 +189,7 @@ def condense(
     load_names: Sequence[str],
     *,
     k_ref: np.ndarray,
-    bites: sp.csc_matrix | None = None,
+    bites: sp.spmatrix | np.ndarray | None = None,
     bite_names: Sequence[str] = (),
     bite_spring: float = 0.0,
     solver: Any = None,
@@ -208,7 +208,7 @@ def condense(
         Unit loads, one column per name in ``load_names``.
     k_ref : ndarray, shape (3 p,)
         From :func:`reference_stiffness` [N/mm].
-    bites : csc_matrix, shape (n_dof, n_bites), optional
+    bites : sparse or ndarray, shape (n_dof, n_bites), optional
         Average displacement of every bite point along its normal.
     bite_names : sequence of str
         Their names.
@@ -230,7 +230,7 @@ def condense(
             f"condensation: {jumps.shape[1]} jump columns for {len(patches)} patches, {loads.shape[1]} loads for "
             f"{len(load_names)} names, {n_bites} bite points for {len(bite_names)} names; they must match"
         )
-    columns = jumps if bites is None else sp.hstack([jumps, bites], format="csc")
+    columns = jumps if bites is None else sp.hstack([jumps, sp.csc_matrix(bites)], format="csc")
     springs = np.concatenate([k_ref, np.full(n_bites, bite_spring)])
     if (n_bites and not bite_spring > 0) or not (k_ref > 0).all():
         raise InputError("condensation: every reference spring must be positive, or K0 is singular")

@@ -211,6 +211,8 @@ class ContactSolver:
     ) -> tuple[Equilibrium, float]:
         """Scale ``activation`` until the bite reaction is ``force`` [N]; return the equilibrium and the scale.
 
+        When the screws do not hold on the way there (``supported`` is false), that equilibrium is returned at once.
+
         Parameters
         ----------
         activation : ndarray, shape (n_loads,)
