@@ -49,8 +49,13 @@ def bench_block(
     parameters: ParameterSet,
     *,
     plate_preset: str = "reconstruction-2.5",
+    plate_width: float | None = None,
+    plate_thickness: float | None = None,
+    plate_pitch: float | None = None,
+    standoff: float | None = None,
+    min_distance_to_cut: float | None = None,
     screw_preset: str = "locking-2.4",
-    per_block: int = 2,
+    per_block: int | tuple[int, int] = 2,
     gap: float | None = None,
     length: str | float = "bicortical",
 ) -> Operation:
@@ -65,8 +70,10 @@ def bench_block(
         Cards ``bench``, ``plates``, ``screws``.
     plate_preset, screw_preset : str
         As for a jaw.
-    per_block : int
-        Screws in each block, 1 to 6.
+    plate_width, plate_thickness, plate_pitch, standoff, min_distance_to_cut : float, optional
+        Replace the preset or the default [mm].
+    per_block : int or (int, int)
+        Screws in each block, or in A and in B, 1 to 6.
     gap : float, optional
         Distance between the blocks [mm].
     length : ``"bicortical"``, ``"monocortical"`` or float
@@ -82,27 +89,28 @@ def bench_block(
     bench = parameters.group("bench")
     if gap is not None and not 1.0 <= gap <= 100.0:
         raise GeometryError(f"bench block: gap is {gap} mm, allowed are 1 to 100 mm")
-    if not 1 <= per_block <= 6:
-        raise GeometryError(f"bench block: {per_block} screws per block, allowed are 1 to 6")
-    section = plate_section(parameters, plate_preset)
+    counts = (per_block, per_block) if isinstance(per_block, int) else per_block
+    if not all(1 <= count <= 6 for count in counts):
+        raise GeometryError(f"bench block: {counts[0]} and {counts[1]} screws per block, allowed are 1 to 6 in each")
+    section = plate_section(parameters, plate_preset, width=plate_width, thickness=plate_thickness, pitch=plate_pitch)
     width, thickness, pitch = section["width"], section["thickness"], section["pitch"]
     half_gap = (bench["gap"] if gap is None else gap) / 2
-    first = parameters["plates.min_distance_to_cut"]
+    first = parameters["plates.min_distance_to_cut"] if min_distance_to_cut is None else min_distance_to_cut
+    gap_to_bone = parameters["plates.standoff"] if standoff is None else standoff
     half_height = bench["height"] / 2
-    block = first + pitch * (per_block - 1) + bench["end_margin"]
-    far = half_gap + block
+    far_a, far_b = (half_gap + first + pitch * (count - 1) + bench["end_margin"] for count in counts)
     bone = merge_surfaces(
         [
-            box_surface([half_gap, 0, -half_height], [far, bench["depth"], half_height]),
-            box_surface([-far, 0, -half_height], [-half_gap, bench["depth"], half_height]),
+            box_surface([half_gap, 0, -half_height], [far_a, bench["depth"], half_height]),
+            box_surface([-far_b, 0, -half_height], [-half_gap, bench["depth"], half_height]),
         ]
     )
     # Block A lies at +x (left) and B at -x, so that "left" means the same as in a jaw.
-    offsets = half_gap + first + pitch * np.arange(per_block)
-    x_holes = np.r_[offsets[::-1], -offsets]
-    y_plate = -(parameters["plates.standoff"] + thickness / 2)
-    end = offsets[-1] + parameters["plates.end_margin"]
-    stations = np.linspace(end, -end, int(np.ceil(2 * end / PATH_STEP)) + 1)
+    holes_a, holes_b = (half_gap + first + pitch * np.arange(count) for count in counts)
+    x_holes = np.r_[holes_a[::-1], -holes_b]
+    y_plate = -(gap_to_bone + thickness / 2)
+    ends = holes_a[-1] + parameters["plates.end_margin"], -holes_b[-1] - parameters["plates.end_margin"]
+    stations = np.linspace(*ends, int(np.ceil((ends[0] - ends[1]) / PATH_STEP)) + 1)
     path = np.stack([stations, np.full_like(stations, y_plate), np.zeros_like(stations)], axis=1)
     outward = np.tile([0.0, -1.0, 0.0], (len(path), 1))
     holes = np.stack([x_holes, np.full_like(x_holes, y_plate), np.zeros_like(x_holes)], axis=1)
@@ -115,7 +123,7 @@ def bench_block(
         hole_axes=np.tile([0.0, 1.0, 0.0], (len(holes), 1)),
         width=width,
         thickness=thickness,
-        clearance=(parameters["plates.standoff"],) * 2,
+        clearance=(gap_to_bone, gap_to_bone),
     )
     thread = screw_thread(parameters, screw_preset)
     screws = []
@@ -138,9 +146,9 @@ def bench_block(
         resection=None,
         plates=(plate,),
         screws=tuple(screws),
-        loads=(_pull(bench, half_gap + block / 2, half_height),),
-        foundations=(_clamp(bench, far, half_height),),
-        bites=(_tip(bench, far, half_height),),
+        loads=(_pull(bench, 0.5 * (half_gap + far_b), half_height),),
+        foundations=(_clamp(bench, far_a, half_height),),
+        bites=(_tip(bench, far_b, half_height),),
         dropped=(),
         arch=None,
         jaw=None,

@@ -10,7 +10,7 @@ DAYS_PER_MONTH = 30.4
 CRITERIA = {
     "motion": "the motion between screw and bone rose above the limit",
     "holding": "the axial holding force fell below the limit",
-    "lateral": "the lateral stiffness fell below the limit",
+    "stiffness": "the lateral stiffness fell below the limit",
 }
 
 
@@ -47,9 +47,8 @@ def answer(run: RunData) -> list[str]:
             f"after {count(event['cycles'])} chewing cycles: {CRITERIA[event['criterion']]}."
         )
     sentences += [_other_event(event) for event in run.events if event["kind"] != "screw loose"]
-    chain = next((event["chain"] for event in loose if event.get("chain")), "")
-    if chain:
-        sentences.append(f"Why the first one: {chain}")
+    if loose and loose[0]["causes"]:
+        sentences.append(f"Why the first one: {'; '.join(loose[0]['causes'])}.")
     sentences.append(nearest_margin(run))
     return [sentence for sentence in sentences if sentence]
 

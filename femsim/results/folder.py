@@ -50,9 +50,7 @@ class RunFolder:
                 return cls(path)
         except OSError as error:
             why = error.strerror or error
-            raise InputError(
-                f"{runs}: no run folder can be made here ({why}); choose another --output"
-            ) from error
+            raise InputError(f"{runs}: no run folder can be made here ({why}); choose another --output") from error
         raise InputError(f"{runs}: ten thousand runs named {stem} exist already; clean up or choose another --output")
 
     @classmethod

@@ -1,0 +1,166 @@
+"""The static model of one operation: space, moduli, stiffness with foundations, unit loads, bite points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from femsim.fem.assembly import add_symmetric, assemble_stiffness, upper_pattern
+from femsim.fem.boundary import average_displacement, foundation_stiffness, surface_force
+from femsim.fem.materials import Elasticity, bone_young, is_cortical, region_moduli
+from femsim.fem.spaces import Space
+from femsim.geometry.operation import Operation
+from femsim.geometry.sites import BiteSite, Foundation, LoadSite, Site, site_triangles
+from femsim.geometry.surface import Surface
+from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh
+
+StiffnessRatios = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Points (n, 3) to the cortical and cancellous stiffness over that of healthy bone, (n,) each."""
+
+
+@dataclass(frozen=True, eq=False)
+class StaticModel:
+    """Everything linear about one operated jaw on one day.
+
+    Attributes
+    ----------
+    mesh : Mesh
+    space : Space
+    young : ndarray, shape (m, q)
+        Young's modulus at the quadrature points [MPa].
+    poisson : ndarray, shape (m,)
+    cortical : ndarray of bool, shape (b, q)
+        Bone class at the quadrature points of the bone cells, in their order.
+    stiffness : csr_matrix, shape (n_dof, n_dof)
+        Upper triangle of bone, hardware and foundations, without the screw-bone interface [N/mm].
+    foundations : dict of str to csr_matrix
+        Full stiffness of each foundation, for its reaction.
+    loads : ndarray, shape (n_dof, n_loads)
+        Each load site at its full force [N].
+    load_names : tuple of str
+    bites : csc_matrix, shape (n_dof, n_bites)
+        Columns c with ``c @ u`` the average displacement of a bite along its normal.
+    bite_names : tuple of str
+    patch_triangles : dict of str to ndarray (k, 3)
+        Boundary triangles that each site took on the mesh.
+    """
+
+    mesh: Mesh
+    space: Space
+    young: np.ndarray
+    poisson: np.ndarray
+    cortical: np.ndarray
+    stiffness: sp.csr_matrix
+    foundations: dict[str, sp.csr_matrix]
+    loads: np.ndarray
+    load_names: tuple[str, ...]
+    bites: sp.csc_matrix
+    bite_names: tuple[str, ...]
+    patch_triangles: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def bone_cells(self) -> np.ndarray:
+        """Numbers of the bone cells, (b,)."""
+        return np.flatnonzero(self.mesh.region == BONE)
+
+
+def build_model(
+    operation: Operation, mesh: Mesh, elasticity: Elasticity, ratios: StiffnessRatios, *, degree: int = 2
+) -> StaticModel:
+    """Assemble the static model of an operation.
+
+    Parameters
+    ----------
+    operation : Operation
+    mesh : Mesh
+        Of the same operation.
+    elasticity : Elasticity
+        Healthy moduli.
+    ratios : callable
+        Stiffness left by irradiation; ones for healthy bone.
+    degree : int
+        2, or 1 to study locking.
+    """
+    space = Space(mesh.points, mesh.tets, degree)
+    young, poisson, cortical = moduli(operation, mesh, space, elasticity, ratios)
+    surface = Surface(mesh.points, mesh.free_triangles(BONE).astype(np.int64))
+    sites: list[Site] = [*operation.loads, *operation.foundations, *operation.bites]
+    triangles = {site.name: surface.triangles[site_triangles(site, surface)] for site in sites}
+    foundations = {site.name: _foundation(space, triangles[site.name], site) for site in operation.foundations}
+    stiffness = assemble_stiffness(space, upper_pattern(space), young, poisson)
+    loads = [_load(space, triangles[site.name], site) for site in operation.loads]
+    bites = [sp.csc_matrix(_bite(space, triangles[site.name], site).reshape(-1, 1)) for site in operation.bites]
+    return StaticModel(
+        mesh=mesh,
+        space=space,
+        young=young,
+        poisson=poisson,
+        cortical=cortical,
+        stiffness=add_symmetric(stiffness, *foundations.values()),
+        foundations=foundations,
+        loads=np.column_stack(loads) if loads else np.zeros((space.n_dof, 0)),
+        load_names=tuple(site.name for site in operation.loads),
+        bites=sp.hstack(bites, format="csc") if bites else sp.csc_matrix((space.n_dof, 0)),
+        bite_names=tuple(site.name for site in operation.bites),
+        patch_triangles=triangles,
+    )
+
+
+def moduli(
+    operation: Operation, mesh: Mesh, space: Space, elasticity: Elasticity, ratios: StiffnessRatios
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Young's modulus (m, q) [MPa], Poisson's ratio (m,) and bone class (b, q) of every quadrature point.
+
+    Cortex reaches from the original surface of the jaw to its local thickness: a cut face is not lined with cortex.
+    """
+    bone = np.flatnonzero(mesh.region == BONE)
+    points = space.quadrature_points()
+    cortical = is_cortical(*_depth_and_thickness(operation, mesh, space, bone))
+    shape = cortical.shape
+    cortical_ratio, cancellous_ratio = (np.reshape(r, shape) for r in ratios(points[bone].reshape(-1, 3)))
+    bone_moduli = bone_young(cortical, cortical_ratio, cancellous_ratio, elasticity)
+    young, poisson = region_moduli(
+        mesh.region,
+        shape[1],
+        elasticity,
+        bone=BONE,
+        plate=PLATE,
+        bone_moduli=bone_moduli,
+        bone_cortical=cortical,
+    )
+    for number, screw in enumerate(operation.screws):
+        cells = np.flatnonzero(mesh.region == SCREW_FIRST + number)
+        plate = next(plate for plate in operation.plates if plate.name == screw.plate_name)
+        axial, _, _ = screw.coordinates(points[cells].reshape(-1, 3))
+        # The mesh shows the outer thread; between the threads only the core bends: I_core / I_outer = (d_c / d)^4.
+        # Inside the plate the locking head fills the hole, so it stays solid.
+        core = (screw.core_diameter / screw.diameter) ** 4
+        young[cells] *= np.where(axial > plate.thickness, core, 1.0).reshape(len(cells), -1)
+    return young, poisson, cortical
+
+
+def _depth_and_thickness(
+    operation: Operation, mesh: Mesh, space: Space, bone: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth under the original surface and cortical thickness (b, q) [mm], interpolated from the vertices."""
+    used = np.unique(mesh.tets[bone])
+    at_vertex = np.zeros((2, len(mesh.points)))
+    at_vertex[0, used] = np.maximum(-operation.bone.signed_distance(mesh.points[used]), 0.0)
+    at_vertex[1, used] = operation.cortical_thickness(mesh.points[used])
+    depth, thickness = np.einsum("qk,smk->smq", space.barycentric, at_vertex[:, mesh.tets[bone]])
+    return depth, thickness
+
+
+def _foundation(space: Space, triangles: np.ndarray, site: Foundation) -> sp.csr_matrix:
+    return foundation_stiffness(space, triangles, site.stiffness_normal, site.stiffness_tangential)
+
+
+def _load(space: Space, triangles: np.ndarray, site: LoadSite) -> np.ndarray:
+    return surface_force(space, triangles, site.force_max * site.direction)
+
+
+def _bite(space: Space, triangles: np.ndarray, site: BiteSite) -> np.ndarray:
+    return average_displacement(space, triangles, site.normal)

@@ -1,0 +1,67 @@
+"""Bone next to every interface patch over the days after surgery: modulus, strength, healing activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from femsim.fem.materials import Elasticity
+from femsim.fem.model import StaticModel
+from femsim.interface.law import PatchTissue
+from femsim.interface.patches import Patches
+from femsim.tissue.table import PatchHistories
+
+
+def patch_means(model: StaticModel, patches: Patches, values: np.ndarray) -> np.ndarray:
+    """Area-weighted mean (p,) of values at the bone cells' quadrature points (b, q) over the cells behind each patch.
+
+    The cells that share a face with the screw reach about as far as the thread-engaged shell.
+    """
+    row = np.full(len(model.mesh.tets), -1)
+    row[model.bone_cells] = np.arange(len(model.bone_cells))
+    used = patches.face >= 0
+    behind = values[row[model.mesh.interface.bone_tets[used]]].mean(axis=1)
+    weight = patches.face_area[used]
+    total = np.bincount(patches.face[used], weights=weight, minlength=len(patches))
+    return np.bincount(patches.face[used], weights=weight * behind, minlength=len(patches)) / total
+
+
+@dataclass(frozen=True, eq=False)
+class PatchBone:
+    """Mixture of cortical and cancellous bone behind every patch, ageing with its dose.
+
+    Attributes
+    ----------
+    cortical : ndarray, shape (p,)
+        Share of cortical bone behind the patch.
+    elasticity : Elasticity
+        Healthy moduli.
+    histories : PatchHistories
+        Tissue of every patch over time.
+    """
+
+    cortical: np.ndarray
+    elasticity: Elasticity
+    histories: PatchHistories
+
+    @property
+    def cancellous_strength(self) -> float:
+        """Strength of healthy cancellous over cortical bone.
+
+        Stiffness goes with density squared and strength with its power 1.5 in the tissue model, hence
+        ``(E_cancellous / E_cortical)^(1.5 / 2)``: derived, so that both follow one density.
+        """
+        constants = self.histories.constants
+        power = constants.strength_exponent / constants.stiffness_exponent
+        return float((self.elasticity.cancellous_young / self.elasticity.cortical_young) ** power)
+
+    def at(self, day: float) -> PatchTissue:
+        """Return the bone of every patch on a day since surgery."""
+        state = self.histories.at(day)
+        share = self.cortical
+        young = share * self.elasticity.cortical_young * state.E_cortical
+        young += (1.0 - share) * self.elasticity.cancellous_young * state.E_trabecular
+        strength = share * state.strength_cortical
+        strength += (1.0 - share) * self.cancellous_strength * state.strength_trabecular
+        return PatchTissue(young=young, strength=strength, activity=state.Phi)

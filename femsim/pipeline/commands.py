@@ -1,0 +1,106 @@
+"""What the commands call: plan, mesh, run, report, show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from femsim.errors import FemsimError
+from femsim.geometry.operation import Operation
+from femsim.mesh.files import write_mesh
+from femsim.pipeline.construct import meshed
+from femsim.pipeline.hooks import Hooks
+from femsim.pipeline.scenario_run import RunResult, ScenarioRun
+from femsim.pipeline.setting import prepare
+from femsim.report import scenes, write_report
+from femsim.results import RunFolder, open_run, records, write_table
+from femsim.scenario import Scenario, scenario_hash
+
+
+@dataclass(frozen=True)
+class PlanResult:
+    """Outcome of :func:`plan`."""
+
+    operation: Operation
+    table: list[dict[str, object]]
+    warnings: list[str]
+    picture: Path | None
+
+
+@dataclass(frozen=True)
+class MeshResult:
+    """Outcome of :func:`mesh`."""
+
+    mesh: dict[str, Any]
+    from_cache: bool
+    path: Path
+
+
+def plan(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("runs")) -> PlanResult:
+    """Plan the operation, write table and picture into a folder of their own."""
+    hooks = hooks or Hooks()
+    setting = prepare(scenario, hooks)
+    operation = setting.operation
+    folder = RunFolder.create(output, f"plan-{scenario.name}", scenario_hash(scenario))
+    write_table(folder / "plan.csv", operation.table())
+    folder.write_record(
+        {"status": "planned", "title": scenario.title, "operation": records.operation_record(operation)}
+    )
+    records.write_plan_surfaces(folder, operation)
+    picture = None
+    with hooks.timed("drawing"):
+        try:
+            scenes.render_run(folder)
+            picture = folder / "pictures" / "operation.png"
+        except FemsimError as error:
+            hooks.note(str(error))
+    return PlanResult(operation, operation.table(), [*operation.warnings, *operation.dropped], picture)
+
+
+def mesh(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("runs")) -> MeshResult:
+    """Make or take the mesh and write it as VTU into a folder of its own."""
+    hooks = hooks or Hooks()
+    setting = prepare(scenario, hooks)
+    made, from_cache, key = meshed(setting, hooks)
+    folder = RunFolder.create(output, f"mesh-{scenario.name}", scenario_hash(scenario))
+    path = write_mesh(made, folder / "mesh.vtu")
+    summary = records.mesh_record(made, key)
+    folder.write_record({"status": "meshed", "title": scenario.title, "mesh": summary})
+    return MeshResult({name: value for name, value in summary.items() if not isinstance(value, list)}, from_cache, path)
+
+
+def run(scenario: Scenario, runs: Path = Path("runs"), resume: bool = False, hooks: Hooks | None = None) -> RunResult:
+    """Run a scenario from geometry to report.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    runs : Path
+        Where the run folder is made.
+    resume : bool
+        Continue the newest unfinished run of exactly this scenario.
+    hooks : Hooks, optional
+
+    Raises
+    ------
+    FemsimError
+        Bad input, no convergence, or a stop; ``run.json`` in the folder tells the status and the reason.
+    """
+    hooks = hooks or Hooks()
+    hash8 = scenario_hash(scenario)
+    make = RunFolder.resumable if resume else RunFolder.create
+    folder = make(runs, scenario.name, hash8)
+    return ScenarioRun(scenario, folder, hash8, hooks).complete(resume)
+
+
+def report(folder: Path, hooks: Hooks | None = None) -> Path:
+    """Write the page of a run again."""
+    hooks = hooks or Hooks()
+    with hooks.timed("report"):
+        return write_report(open_run(folder), note=hooks.note)
+
+
+def show(folder: Path) -> None:
+    """Open a run in an interactive window."""
+    scenes.show_run(open_run(folder))

@@ -1,0 +1,215 @@
+"""One run in its folder, from geometry to report, with a record that is true at every moment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from femsim.errors import FemsimError
+from femsim.interface.balance import Check, balance_checks
+from femsim.interface.contact import ContactSolver
+from femsim.loosening.case import LooseningCase
+from femsim.loosening.chewing import Chewer, creep_guard
+from femsim.loosening.criteria import Event
+from femsim.loosening.evolution import evolve
+from femsim.loosening.history import History
+from femsim.loosening.points import Outcome
+from femsim.mesh.files import write_mesh
+from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
+from femsim.pipeline.hooks import Hooks
+from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
+from femsim.report import write_report
+from femsim.results import RunFolder, records, write_table, write_text
+from femsim.results.rows import event_rows, parameter_rows, patch_rows, screw_rows, timeline_rows, tissue_rows
+from femsim.scenario import Scenario, dump_scenario
+
+BITE_LIMIT = 5e-3
+"""Allowed relative error of the bite reaction."""
+
+CHECK_TOLERANCE = 1e-11
+"""Residual of the contact solve whose balances are checked: the checks are about the model, not about the tolerance."""
+
+CREEP_LIMIT_UM = 0.01
+"""Allowed drift [µm] of any patch in 1e5 equal cycles without bone loss."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Outcome of :func:`run`."""
+
+    folder: Path
+    status: str
+    screws: list[dict[str, Any]]
+    messages: list[str]
+    report: Path | None
+    from_cache: bool
+
+
+class ScenarioRun:
+    """One run in its folder: keeps the record true at every moment."""
+
+    def __init__(self, scenario: Scenario, folder: RunFolder, hash8: str, hooks: Hooks) -> None:
+        self.scenario, self.folder, self.hash, self.hooks = scenario, folder, hash8, hooks
+        self.record: dict[str, Any] = records.opening_record(scenario, hash8)
+        self.checkpoint: dict[str, np.ndarray] | None = None
+
+    def complete(self, resume: bool) -> RunResult:
+        """Run every stage; whatever happens, the record says it."""
+        self.write("running")
+        if not resume:
+            write_text(self.folder / "scenario.yaml", dump_scenario(self.scenario))
+        try:
+            messages, from_cache = self.stages(resume)
+            self.write("complete")
+        except FemsimError as error:
+            self.write(error.status, str(error))
+            if self.record.get("screws"):
+                self.page()
+            raise
+        except BaseException as error:
+            self.write("failed", f"{type(error).__name__}: {error}")
+            raise
+        page = self.page()
+        return RunResult(self.folder.path, "complete", self.record["screws"], messages, page, from_cache)
+
+    def write(self, status: str, reason: str = "") -> None:
+        """Write ``run.json``."""
+        self.record.update(status=status, reason=reason, timings=dict(self.hooks.timings))
+        self.folder.write_record(self.record)
+        self.folder.log(status, reason=reason)
+
+    def page(self) -> Path:
+        """Write the report; the record is written once more, with its time."""
+        with self.hooks.timed("report"):
+            page = write_report(self.folder, note=self.hooks.note)
+        return page
+
+    def stages(self, resume: bool) -> tuple[list[str], bool]:
+        """Geometry to evolution; returns messages for people and whether the mesh was known."""
+        setting = prepare(self.scenario, self.hooks)
+        operation = setting.operation
+        self.record.update(operation=records.operation_record(operation), warnings=list(operation.warnings))
+        self.record["dropped_muscles"] = list(operation.dropped)
+        write_table(self.folder / "plan.csv", operation.table())
+        made, from_cache, key = meshed(setting, self.hooks)
+        built = construct(setting, made, self.hooks)
+        self.record["mesh"] = {**records.mesh_record(made, key), "unknowns": built.model.space.n_dof}
+        if not resume:
+            write_mesh(made, self.folder / "mesh.vtu")
+            built.condensation.operator.save(self.folder / "operator.npz")
+        case, chewer = loosening_case(setting, built)
+        with self.hooks.timed("checking balances"):
+            self.day_of_surgery(setting, built, case, chewer)
+        self.write("running")
+        outcome = self.evolve(setting, case, resume)
+        with self.hooks.timed("writing results"):
+            self.results(setting, built, case, outcome)
+        return self.messages(outcome), from_cache
+
+    def day_of_surgery(self, setting: Setting, built: Construct, case: LooseningCase, chewer: Chewer) -> None:
+        """Solve the full bite on fresh screws, check every balance, write surfaces, fields and the tissue strip."""
+        inserted, tissue = case.insertion(), case.tissue_at(0.0)
+        exact = Chewer(exact_solver(setting, built), case.tasks, case.constants, case.initial_bond)
+        full = exact.chew(inserted, tissue, 1.0, exact.cold())
+        checks, forces, field = balance_checks(built.model, built.condensation, full.solved[0][0], full.loads[0])
+        wanted = np.array([task.bite_force for task in case.tasks], dtype=float)
+        error = float(np.max(np.abs(full.reaction - wanted) / np.maximum(wanted, 1e-9), initial=0.0))
+        checks.append(Check("bite reaction meets the bite force", error if wanted.any() else 0.0, BITE_LIMIT))
+        guard = creep_guard(chewer, inserted, tissue, case.spectrum.factor(0.0))
+        checks.append(Check("numerical creep in 1e5 cycles", 1000 * guard.drift, CREEP_LIMIT_UM, "µm"))
+        self.record["checks"] = [check.record() for check in checks]
+        self.record["reactions_n"] = forces
+        self.record["reaction_balance"] = checks[0].value
+        records.write_run_surfaces(self.folder, setting.operation, built.model.mesh)
+        points = built.model.space.quadrature_points()[built.model.bone_cells].reshape(-1, 3)
+        dose, state = setting.tissue.eqd2(points), setting.tissue.at_surgery(points)
+        write_table(self.folder / "tissue.csv", tissue_rows(setting.operation, built.model, dose, state))
+        records.write_model_fields(self.folder, "surgery", built.model, field, dose, state)
+
+    def evolve(self, setting: Setting, case: LooseningCase, resume: bool) -> Outcome:
+        """Advance through the years; a stop leaves tables up to the last checkpoint."""
+        stored = self.folder.load_checkpoint(self.hash) if resume else None
+
+        def keep(arrays: dict[str, np.ndarray]) -> None:
+            self.checkpoint = arrays
+            self.folder.save_checkpoint(arrays, self.hash)
+
+        with self.hooks.timed("years of chewing") as progress:
+            try:
+                return evolve(
+                    case,
+                    setting.horizon,
+                    resume=stored,
+                    on_checkpoint=keep,
+                    should_stop=self.hooks.should_stop,
+                    on_progress=lambda day, horizon: progress(day / horizon),
+                )
+            except FemsimError:
+                self.unfinished(setting, case)
+                raise
+
+    def unfinished(self, setting: Setting, case: LooseningCase) -> None:
+        """Write the time line that is known, so that a stopped run can be looked at."""
+        if self.checkpoint is None:
+            return
+        history = History.from_arrays(self.checkpoint)
+        events = [Event.from_record(json.loads(str(text))) for text in self.checkpoint["events"]]
+        self.tables(setting, case, history, events)
+
+    def tables(self, setting: Setting, case: LooseningCase, history: History, events: Sequence[Event]) -> None:
+        """Write screws.csv and timeline.csv and put screws and events into the record."""
+        cycles = float(case.cycles_per_day.sum())
+        dose = setting.tissue.eqd2(case.patches.centre)
+        self.record["screws"] = screw_rows(setting.operation, case.patches, dose, history, events)
+        self.record["events"] = event_rows(events)
+        write_table(self.folder / "screws.csv", self.record["screws"])
+        write_table(self.folder / "timeline.csv", timeline_rows(history, case.patches.screw_names, cycles))
+
+    def results(self, setting: Setting, built: Construct, case: LooseningCase, outcome: Outcome) -> None:
+        """Write every table and the fields of the last day."""
+        self.tables(setting, case, outcome.history, outcome.events)
+        write_table(
+            self.folder / "patches.csv",
+            patch_rows(built.patches, outcome.state, outcome.failed_day, built.eqd2, built.law.constants),
+        )
+        hardware = [] if case.hardware is None else case.hardware.table()
+        write_table(self.folder / "hardware.csv", hardware)
+        self.record.update(
+            day=outcome.day,
+            ending=outcome.ending,
+            hardware=hardware,
+            evolution={
+                "patches": len(built.patches),
+                "unknowns": len(built.condensation.operator.G),
+                "steps": outcome.steps,
+                "rejected": outcome.rejected,
+                "evaluations": outcome.evaluations,
+            },
+            parameters=parameter_rows(setting.parameters.read),
+        )
+        chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond)
+        last = chewer.chew(outcome.state, case.tissue_at(outcome.day), case.spectrum.factor(outcome.day), chewer.cold())
+        peak = last.solved[0][0]
+        field = built.condensation.displacement(peak.q, peak.forces, last.loads[0])
+        records.write_model_fields(self.folder, "end", built.model, field)
+
+    def messages(self, outcome: Outcome) -> list[str]:
+        """Sentences for the terminal."""
+        loose = [event for event in outcome.events if event.kind == "screw loose"]
+        sentences = [f"ended on day {outcome.day:.0f} since surgery ({outcome.ending})"]
+        if not loose:
+            sentences.append(f"no screw loosened in {outcome.day / DAYS_PER_YEAR:.2f} years")
+        failed = [check for check in self.record["checks"] if not check["passed"]]
+        sentences += [f"CHECK FAILED: {c['name']}: {c['value']:.3g} (limit {c['limit']:g} {c['unit']})" for c in failed]
+        return sentences
+
+
+def exact_solver(setting: Setting, built: Construct) -> ContactSolver:
+    """Contact solver that goes to the limit of rounding, for the balances."""
+    stiffness = setting.parameters["interface.bite_stiffness"]
+    return ContactSolver(built.condensation.operator, built.patches.thread_shape, built.law, stiffness, CHECK_TOLERANCE)

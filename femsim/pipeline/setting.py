@@ -1,0 +1,167 @@
+"""A scenario turned into parameters, geometry and tissue: everything before the mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from femsim.geometry.bench_block import bench_block
+from femsim.geometry.jaw import jaw_from_surface, parametric_jaw
+from femsim.geometry.operation import Operation, plan_operation
+from femsim.geometry.shape import MandibleShape
+from femsim.mesh.sizing import Sizing
+from femsim.parameters import ParameterSet, load_parameters
+from femsim.pipeline.hooks import Hooks
+from femsim.scenario import Scenario
+from femsim.tissue import (
+    Course,
+    TargetField,
+    TissueConstants,
+    TissueState,
+    TissueTable,
+    UniformField,
+    course_eqd2,
+)
+
+DAYS_PER_YEAR = 365.25
+
+
+@dataclass(frozen=True, eq=False)
+class JawTissue:
+    """Dose and tissue of one scenario as functions of place.
+
+    Attributes
+    ----------
+    courses : tuple of Course
+        Empty for a healthy jaw.
+    table : TissueTable
+    """
+
+    courses: tuple[Course, ...]
+    table: TissueTable
+
+    def eqd2(self, points: np.ndarray) -> np.ndarray:
+        """EQD2 (n,) [Gy] at points (n, 3) in the anatomical frame [mm]."""
+        return course_eqd2(self.courses, points, self.table.constants.alpha_beta)
+
+    def at_surgery(self, points: np.ndarray) -> TissueState:
+        """Tissue at points (n, 3) on the day of surgery."""
+        return self.table.at(self.eqd2(points), 0.0)
+
+    def ratios(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cortical and cancellous stiffness left on the day of surgery."""
+        state = self.at_surgery(points)
+        return state.E_cortical, state.E_trabecular
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A scenario turned into geometry, parameters and tissue; nothing meshed yet."""
+
+    scenario: Scenario
+    parameters: ParameterSet
+    operation: Operation
+    tissue: JawTissue
+    sizing: Sizing
+
+    @property
+    def horizon(self) -> float:
+        """Days to simulate."""
+        return self.scenario.simulate.years * DAYS_PER_YEAR
+
+
+def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
+    """Build the jaw and plan the operation."""
+    with hooks.timed("planning the operation"):
+        parameters = load_parameters(scenario.overrides())
+        operation = _operation(scenario, parameters)
+        return Setting(
+            scenario,
+            parameters,
+            operation,
+            _tissue(scenario, parameters, operation),
+            Sizing.preset(scenario.mesh.preset),
+        )
+
+
+def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
+    plate, screws, jaw = scenario.plate, scenario.screws, scenario.jaw
+    counts = (screws.per_stump.mesial, screws.per_stump.distal)
+    if jaw.bench_block is not None:
+        return bench_block(
+            parameters,
+            gap=jaw.bench_block.gap,
+            plate_preset=plate.preset,
+            plate_width=plate.width,
+            plate_thickness=plate.thickness,
+            plate_pitch=plate.pitch,
+            standoff=plate.standoff,
+            min_distance_to_cut=screws.minimal_distance_to_cut,
+            screw_preset=screws.preset,
+            per_block=counts,
+            length=screws.length,
+        )
+    if scenario.surface_path is not None:
+        marks = None if jaw.landmarks is None else {name: np.array(at) for name, at in jaw.landmarks.items()}
+        bone = jaw_from_surface(scenario.surface_path, marks)
+    else:
+        bone = parametric_jaw(replace(MandibleShape.from_parameters(parameters), **(jaw.parametric or {})))
+    segment = scenario.resection
+    assert segment is not None  # the schema refuses a jaw without a resection
+    return plan_operation(
+        bone,
+        parameters,
+        from_tooth=segment.from_tooth,
+        to_tooth=segment.to_tooth,
+        side=segment.side,
+        plate_preset=plate.preset,
+        plate_width=plate.width,
+        plate_thickness=plate.thickness,
+        plate_pitch=plate.pitch,
+        plate_height=plate.height,
+        standoff=plate.standoff,
+        min_distance_to_cut=screws.minimal_distance_to_cut,
+        screw_preset=screws.preset,
+        per_stump=counts,
+        length=screws.length,
+        bites=tuple(dict.fromkeys(bite_name(task.bite) for task in scenario.loading.tasks)),
+    )
+
+
+def bite_name(bite: str | int) -> str:
+    """Name of a bite site: the scenario's word, or ``tooth-NN`` for an FDI number."""
+    return bite if isinstance(bite, str) else f"tooth-{bite}"
+
+
+def _tissue(scenario: Scenario, parameters: ParameterSet, operation: Operation) -> JawTissue:
+    given = scenario.irradiation
+    constants = TissueConstants.from_parameters(parameters)
+    courses = () if given is None else tuple(_course(course, operation) for course in given.courses)
+    whole = tuple(replace(course, field=UniformField()) for course in courses)
+    table = TissueTable(
+        constants,
+        surgery_day=0.0 if given is None else given.surgery_after,
+        horizon=scenario.simulate.years * DAYS_PER_YEAR,
+        # A field never gives more than its prescription, so the sum of all prescriptions bounds every point.
+        eqd2_max=float(course_eqd2(whole, np.zeros((1, 3)), constants.alpha_beta)[0]),
+        hbo_sessions=0 if given is None else given.hyperbaric_oxygen_sessions,
+    )
+    return JawTissue(courses, table)
+
+
+def _course(course: Any, operation: Operation) -> Course:
+    target = course.field.target
+    if target is None:
+        return Course(course.prescription, course.fractions, UniformField())
+    if isinstance(target.centre, int):
+        assert operation.arch is not None  # the schema refuses teeth on the bench block
+        centre = operation.arch.tooth_point(target.centre)
+    elif operation.jaw is not None:
+        centre = operation.jaw.frame.to_anatomical(np.array(target.centre))
+    else:
+        centre = np.array(target.centre)
+    x, y, z = (float(value) for value in centre)
+    sphere = TargetField((x, y, z), target.radius, target.penumbra)
+    return Course(course.prescription, course.fractions, sphere)
