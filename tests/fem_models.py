@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from skfem import MeshTet
+
+from femsim.fem.assembly import full_matrix, multiply_upper
+from femsim.fem.solvers import make_solver
 
 
 def positive(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
@@ -35,3 +39,30 @@ def boundary_faces(tets: np.ndarray) -> np.ndarray:
     faces = tets[:, [[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]]].reshape(-1, 3)
     _, first, count = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
     return faces[first[count == 1]]
+
+
+def faces_where(points: np.ndarray, faces: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the faces all of whose vertices satisfy a mask over vertices."""
+    return faces[mask[faces].all(axis=1)]
+
+
+def solve_fixed(
+    upper: sp.csr_matrix, force: np.ndarray, fixed: np.ndarray, values: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Solve with given values at the unknowns of a mask, by elimination."""
+    solution = np.zeros(len(force))
+    solution[fixed] = values
+    right = (force - multiply_upper(upper, solution))[~fixed]
+    reduced = sp.triu(full_matrix(upper)[~fixed][:, ~fixed], format="csr")
+    factor = make_solver("auto").factor(reduced)
+    solution[~fixed] = factor.solve(right)
+    factor.close()
+    return solution
+
+
+def fixed_mask(n_nodes: int, *conditions: tuple[np.ndarray, int]) -> np.ndarray:
+    """Return the mask over unknowns fixed by pairs (mask over nodes, component)."""
+    mask = np.zeros((n_nodes, 3), dtype=bool)
+    for nodes, component in conditions:
+        mask[nodes, component] = True
+    return mask.ravel()

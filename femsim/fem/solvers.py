@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import weakref
 from collections.abc import Callable
 from typing import Protocol
 
@@ -128,6 +129,8 @@ class PardisoFactor(_Refined):
             self._handle = pardiso.PardisoHandle(_int32(upper), pardiso.POSITIVE_DEFINITE)
         else:
             self._handle = pardiso.PardisoHandle(bordered(upper, columns), pardiso.INDEFINITE, self._border)
+        # MKL's memory is freed with the factor; at the end of the process the system does it.
+        weakref.finalize(self, self._handle.release).atexit = False
         self.memory_gib = self._handle.analyse()
         left = pardiso.available_memory_gib()
         if self.memory_gib > MEMORY_SHARE * left:
@@ -158,10 +161,6 @@ class PardisoFactor(_Refined):
 
     def close(self) -> None:
         self._handle.release()
-
-    def __del__(self) -> None:
-        if hasattr(self, "_handle"):
-            self._handle.release()
 
 
 class SuperLUFactor(_Refined):

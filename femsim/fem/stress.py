@@ -13,8 +13,13 @@ _FIRST = np.array([0, 1, 2, 1, 0, 0])
 _SECOND = np.array([0, 1, 2, 2, 2, 1])
 
 
-def strain(space: Space, displacement: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
-    """Return the strain tensor at the quadrature points, (m, q, 6): xx, yy, zz, yz, xz, xy (not doubled).
+def strain(
+    space: Space,
+    displacement: np.ndarray,
+    cells: np.ndarray | None = None,
+    barycentric: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the strain tensor, (m, q, 6): xx, yy, zz, yz, xz, xy (not doubled).
 
     Parameters
     ----------
@@ -23,10 +28,12 @@ def strain(space: Space, displacement: np.ndarray, cells: np.ndarray | None = No
         mm.
     cells : (c,) int array, optional
         Only these cells.
+    barycentric : (q, 4) array, optional
+        Points of each cell; default the quadrature points, where stresses of quadratic cells are most accurate.
     """
     u = np.asarray(displacement, dtype=float).reshape(-1, 3)
     chosen = slice(None) if cells is None else cells
-    derivative = space.barycentric_derivatives(space.barycentric)
+    derivative = space.barycentric_derivatives(space.barycentric if barycentric is None else barycentric)
     # du_i / d lambda_k at each point, then the chain rule with the constant gradients of the cell.
     slope = np.einsum("qak,mai->mqki", derivative, u[space.cells[chosen]], optimize=True)
     gradient = np.einsum("mqki,mkj->mqij", slope, space.gradients[chosen], optimize=True)
