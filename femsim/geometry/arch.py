@@ -294,6 +294,10 @@ def _foot(
         curvature = np.einsum("ij,ij->i", slope, slope) - np.einsum("ij,ij->i", offset, bend)
         # Beyond the centre of curvature the foot point is not unique; the table's answer stands there.
         s = s + np.clip(np.where(curvature > 0.1, step / np.maximum(curvature, 0.1), 0.0), -TABLE_STEP, TABLE_STEP)
+    for end, behind in ((reach[0], s <= reach[0]), (reach[1], s >= reach[1])):
+        # Beyond its ends the curve is straight and the foot point is a projection.
+        at = np.array([end])
+        s = np.where(behind, end + (xy - _position(curve, reach, at)) @ _direction(curve, reach, at)[0], s)
     return s
 
 

@@ -247,9 +247,6 @@ def plan_operation(
     InputError, GeometryError
         What cannot be built, where, by how much and what to try.
     """
-    surface, landmarks = jaw.surface, jaw.landmarks.points
-    arch = Arch.fit(surface, landmarks, parameters)
-    resection = _resected(surface, arch, from_tooth, to_tooth, side, planes)
     section = plate_section(parameters, plate_preset, width=plate_width, thickness=plate_thickness, pitch=plate_pitch)
     setting = PlateSetting.from_parameters(
         parameters, section, height=plate_height, standoff=standoff, first_hole=min_distance_to_cut
@@ -260,8 +257,16 @@ def plan_operation(
             f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, "
             f"at most {0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
         )
+    counts = _counts(per_stump)
+    surface, landmarks = jaw.surface, jaw.landmarks.points
+    arch = Arch.fit(surface, landmarks, parameters)
+    resection = _resected(surface, arch, from_tooth, to_tooth, side, planes)
+    if resection.side == "right":
+        # There the mesial stump has the higher arch coordinate.
+        counts = counts[::-1]
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
-    plate, stumps = plan_plate(surface, arch, resection, setting, _counts(per_stump, resection), "plate")
+    bite_sites = jaw_bites(surface, arch, resection, parameters, landmarks, bites)
+    plate, stumps = plan_plate(surface, arch, resection, setting, counts, "plate")
     screws = _screwed(surface, resection, parameters, plate, stumps, thread, length)
     loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
     kept = {site.name for site in loads}
@@ -272,7 +277,7 @@ def plan_operation(
         screws=screws,
         loads=loads,
         foundations=foundations,
-        bites=jaw_bites(surface, arch, resection, parameters, landmarks, bites),
+        bites=bite_sites,
         dropped=dropped,
         arch=arch,
         jaw=jaw,
@@ -309,16 +314,15 @@ def _resected(
     return resection
 
 
-def _counts(per_stump: int | tuple[int, int], resection: Resection) -> tuple[int, int]:
-    """Screws in the stump at lower and at higher arch coordinate."""
+def _counts(per_stump: int | tuple[int, int]) -> tuple[int, int]:
+    """Screws in the first and in the second stump as the user counts them."""
     counts = (per_stump, per_stump) if isinstance(per_stump, int) else (int(per_stump[0]), int(per_stump[1]))
     for count in counts:
         if not SCREWS_PER_STUMP[0] <= count <= SCREWS_PER_STUMP[1]:
             raise GeometryError(
                 f"screws: {count} per stump, allowed are {SCREWS_PER_STUMP[0]} to {SCREWS_PER_STUMP[1]}"
             )
-    # On the right side the mesial stump has the higher arch coordinate.
-    return counts[::-1] if resection.side == "right" else counts
+    return counts
 
 
 def _screwed(

@@ -1,0 +1,81 @@
+"""Operations that cannot be built are refused in one sentence with the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from operation_models import adult_jaw
+
+from femsim.errors import FemsimError, GeometryError, InputError
+from femsim.geometry.operation import plan_operation
+from femsim.parameters import load_parameters
+
+LEFT: dict[str, object] = {"from_tooth": 34, "to_tooth": 36}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "words"),
+    [
+        ({"from_tooth": 33, "to_tooth": 27}, InputError, "tooth 27"),
+        ({"from_tooth": 33}, InputError, "first and the last tooth"),
+        ({"from_tooth": 33, "to_tooth": 37, "planes": []}, InputError, "not both"),
+        ({"planes": []}, GeometryError, "two planes are needed, got 0"),
+        ({**LEFT, "side": "right"}, InputError, "side is 'right' but the teeth 34 to 36 lie on side 'left'"),
+        ({**LEFT, "plate_preset": "titanium"}, InputError, "no preset 'titanium'"),
+        ({**LEFT, "screw_preset": "locking-24"}, InputError, "did you mean"),
+        ({**LEFT, "plate_width": 60.0}, GeometryError, "width is 60 mm, allowed are 2 to 20 mm"),
+        ({**LEFT, "plate_thickness": -1.0}, GeometryError, "thickness is -1 mm"),
+        ({**LEFT, "plate_height": 1.0}, GeometryError, "height above the lower border is 1 mm"),
+        ({**LEFT, "plate_height": float("nan")}, GeometryError, "nan"),
+        ({**LEFT, "plate_height": 39.0}, GeometryError, "another height"),
+        ({**LEFT, "standoff": 0.0}, GeometryError, "standoff from the bone is 0 mm"),
+        ({**LEFT, "min_distance_to_cut": 0.0}, GeometryError, "min_distance_to_cut is 0 mm"),
+        ({**LEFT, "per_stump": 0}, GeometryError, "0 per stump, allowed are 1 to 8"),
+        ({**LEFT, "per_stump": (3, 99)}, GeometryError, "99 per stump"),
+        ({**LEFT, "screw_diameter": 5.0}, GeometryError, "does not"),
+        ({**LEFT, "screw_core": 2.6}, GeometryError, "core diameter"),
+        ({**LEFT, "length": 40.0}, GeometryError, "passes the far cortex"),
+        ({**LEFT, "length": 5.0}, GeometryError, "at least 2 mm are needed"),
+        ({**LEFT, "length": "tricortical"}, GeometryError, "'bicortical', 'monocortical'"),
+        ({**LEFT, "bites": ["left-first-molar"]}, InputError, "tooth 36 is in the removed part"),
+        ({**LEFT, "bites": ["intercuspal"]}, InputError, "tooth 36 is in the removed part"),
+        ({**LEFT, "bites": ["nose"]}, InputError, "bite 'nose' is unknown"),
+        ({**LEFT, "detached": ["tongue"]}, InputError, "no muscle 'tongue'"),
+        ({**LEFT, "per_stump": 8, "plate_pitch": 16.0}, GeometryError, "do not fit"),
+    ],
+)
+def test_refused(given: Mapping[str, object], kind: type[FemsimError], words: str) -> None:
+    """Each impossible request raises the documented error and says what is wrong in one line."""
+    with pytest.raises(kind) as caught:
+        plan_operation(adult_jaw(), load_parameters(), **given)  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert words in message
+    assert "\n" not in message
+    assert caught.value.exit_code == 2
+
+
+def test_removed_condyle_is_refused() -> None:
+    """A cut behind the condyle would leave a plate without a joint; it is refused and names the side."""
+    jaw = adult_jaw()
+    behind = jaw.landmarks.points["condyle_left"] + np.array([0.0, 2.0, -3.0])
+    planes = [(np.array([25.0, -17, 25]), np.array([0.4, 0.9, 0])), (behind, np.array([0.0, 1.0, 0.0]))]
+    with pytest.raises(GeometryError, match="the left condyle lies in the removed part"):
+        plan_operation(jaw, load_parameters(), planes=planes)
+
+
+def test_screw_in_the_defect_is_refused() -> None:
+    """A hole placed at the cut without room for tilt is a screw in the defect and is refused with numbers."""
+    parameters = load_parameters({"screws.tilt": "0 degree", "screws.bone_around": "8 mm"})
+    with pytest.raises(GeometryError, match=r"a screw in the defect, its axis lies \d"):
+        plan_operation(adult_jaw(), parameters, **LEFT, per_stump=1)  # type: ignore[arg-type]
+
+
+def test_landmarks_of_another_jaw_are_refused() -> None:
+    """Landmarks that lie beside the surface are refused instead of giving a plate in the air."""
+    jaw = adult_jaw()
+    moved = {name: point + np.array([0.0, 0.0, 90.0]) for name, point in jaw.landmarks.points.items()}
+    with pytest.raises(GeometryError, match="landmarks"):
+        plan_operation(replace(jaw, landmarks=replace(jaw.landmarks, points=moved)), load_parameters(), **LEFT)  # type: ignore[arg-type]

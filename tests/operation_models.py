@@ -1,0 +1,25 @@
+"""Jaws and operations that several tests share; each is planned once per session."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from femsim.geometry.arch import Arch
+from femsim.geometry.jaw import Jaw, parametric_jaw
+from femsim.geometry.operation import Operation, plan_operation
+from femsim.parameters import load_parameters
+
+
+@cache
+def adult_jaw() -> Jaw:
+    return parametric_jaw()
+
+
+@cache
+def adult_arch() -> Arch:
+    return Arch.fit(adult_jaw().surface, adult_jaw().landmarks.points)
+
+
+@cache
+def planned(from_tooth: int = 33, to_tooth: int = 37, per_stump: int | tuple[int, int] = 3) -> Operation:
+    return plan_operation(adult_jaw(), load_parameters(), from_tooth=from_tooth, to_tooth=to_tooth, per_stump=per_stump)

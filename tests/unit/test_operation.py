@@ -1,0 +1,120 @@
+"""The planned operation as a whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from operation_models import adult_jaw, planned
+
+from femsim.errors import InputError
+from femsim.geometry.jaw import jaw_from_surface
+from femsim.geometry.operation import plan_operation
+from femsim.parameters import load_parameters
+
+
+def test_bone_is_the_jaw_without_the_segment() -> None:
+    """A point is in bone when it is in the jaw and not between the cuts."""
+    operation = planned()
+    arch = operation.arch
+    assert arch is not None
+    inside = arch.tooth_point(36), arch.tooth_point(46), arch.tooth_point(31)
+    assert operation.bone_contains(np.array(inside)).tolist() == [False, True, True]
+    assert not operation.bone_contains(np.array([[0.0, 0.0, 200.0]]))[0]
+
+
+def test_left_and_right_plans_mirror() -> None:
+    """On a symmetric jaw the plan for the right side is the mirror image of that for the left side."""
+    left, right = planned(33, 37), planned(43, 47)
+    heads = np.array([s.head for s in right.screws[::-1]]) * [-1, 1, 1]
+    assert np.abs(heads - np.array([s.head for s in left.screws])).max() < 0.6
+    assert [s.stump for s in right.screws[::-1]] == [s.stump for s in left.screws]
+
+
+def test_unequal_screw_counts_go_to_their_stumps() -> None:
+    """(2, 4) puts two screws in the mesial and four in the distal stump on either side, and points out the two."""
+    for first, last in ((33, 36), (43, 46)):
+        operation = planned(first, last, (2, 4))
+        stumps = [screw.stump for screw in operation.screws]
+        assert stumps.count("mesial") == 2
+        assert stumps.count("distal") == 4
+        assert any("mesial stump: 2 screws" in text for text in operation.warnings)
+
+
+def test_table_tells_what_a_surgeon_checks() -> None:
+    """Every screw has a row with its lengths, cortical engagement, distance to the cut and the plate's clearance."""
+    operation = planned()
+    rows = operation.table()
+    assert len(rows) == 6
+    for row, screw in zip(rows, operation.screws, strict=True):
+        assert row["screw"] == screw.name
+        assert 0 < row["cortical_engagement"] <= screw.length_in_bone + 0.1  # type: ignore[operator]
+        assert row["distance_to_cut"] == pytest.approx(screw.distance_to_cut, abs=0.01)
+
+
+def test_cortex_thins_backwards_and_is_thicker_on_the_cheek() -> None:
+    """Mean thickness falls from 3.7 mm at the chin to 1.4 mm behind; the facial plate is the thicker one."""
+    operation = planned()
+    arch, thickness = operation.arch, operation.cortical_thickness
+    assert arch is not None
+    s = np.linspace(0, 80, 30)
+    middle = thickness(arch.point(s))
+    assert middle[0] == pytest.approx(3.7, abs=0.05)
+    assert middle[-1] == pytest.approx(1.4)
+    assert np.all(np.diff(middle) <= 1e-9)
+    facial = thickness(arch.unrolled(s, np.full(30, 5.0), np.full(30, 20.0)))
+    lingual = thickness(arch.unrolled(s, np.full(30, -5.0), np.full(30, 20.0)))
+    assert np.allclose(facial / lingual, 1.2, rtol=0.01)
+
+
+def test_activation_follows_the_bite() -> None:
+    """A bite's name picks its pattern: front teeth INC, a molar the side it is on; names stay open to use directly."""
+    operation = planned()
+    assert operation.muscle_activation("incisal") == operation.muscle_activation("INC")
+    assert operation.muscle_activation("right-first-molar") == operation.muscle_activation("RMOL")
+    assert set(operation.muscle_activation("ICP")) == {site.name for site in operation.loads}
+    with pytest.raises(InputError, match="right-first-molar"):
+        operation.muscle_activation("left-first-molar")
+
+
+def test_lost_muscles_have_no_activation() -> None:
+    """A detached muscle is in no activation pattern."""
+    operation = plan_operation(
+        adult_jaw(), load_parameters(), from_tooth=34, to_tooth=36, per_stump=2, detached=["SM_left"]
+    )
+    assert "SM_left" not in operation.muscle_activation("INC")
+    assert "SM_right" in operation.muscle_activation("INC")
+
+
+@pytest.mark.parametrize(
+    ("plate", "screw"),
+    [("low-profile-1.0", "locking-2.0"), ("low-profile-2.0", "locking-2.0"), ("reconstruction-3.0", "locking-3.0")],
+)
+def test_presets_can_be_planned(plate: str, screw: str) -> None:
+    """Light and heavy presets fit the adult jaw."""
+    operation = plan_operation(
+        adult_jaw(),
+        load_parameters(),
+        from_tooth=34,
+        to_tooth=36,
+        plate_preset=plate,
+        screw_preset=screw,
+        per_stump=3,
+        length="monocortical",
+    )
+    assert len(operation.screws) == 6
+    assert not any(s.bicortical for s in operation.screws)
+
+
+@pytest.mark.parametrize(("first", "last", "count"), [(33, 37, 3), (33, 37, 4), (43, 33, 4), (34, 36, 3), (43, 47, 4)])
+def test_real_jaw_can_be_planned(real_jaw_path: object, first: int, last: int, count: int) -> None:
+    """On a real mandible the plate keeps clear of the bone by 0.5 to 2 mm and every screw holds at least 4 mm."""
+    operation = plan_operation(
+        jaw_from_surface(str(real_jaw_path)), load_parameters(), from_tooth=first, to_tooth=last, per_stump=count
+    )
+    assert len(operation.screws) == 2 * count
+    assert operation.plates[0].clearance[0] > 0.5
+    assert operation.plates[0].clearance[1] < 2.0
+    for screw in operation.screws:
+        assert screw.length_in_bone > 4.0
+        assert screw.distance_to_cut > 2.2
+        assert screw.bicortical
