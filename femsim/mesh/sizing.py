@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, cKDTree
 
 from femsim.errors import InputError
 from femsim.geometry.surface import Surface
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 CELLS_PER_EDGE = 1.5
 # Octree corners lie on common spheres; this share of a cell moves them apart so that Delaunay is unique.
 JITTER = 0.05
+# Sheets of bone are meshed no finer than this share of the longest edge.
+THIN_BONE_SHARE = 0.4
+# Rays that measure a wall start below the surface and look this far [mm]; thicker bone needs no shorter edges.
+RAY_START = 1e-3
+RAY_LENGTH = 6.0
 # A thin plate is meshed no finer than this share of the wanted edge in plates.
 THIN_PLATE_SHARE = 0.5
 # Fewest and most sides of a screw's polygon.
@@ -39,7 +45,7 @@ class Sizing:
     plate : float
         Longest edge in the plates [mm]; half the thickness in a thin plate.
     elsewhere : float
-        Longest edge in bone [mm].
+        Longest edge in bone [mm]; shorter where the bone is a thin sheet.
     outside, outside_growth : float
         Longest edge outside every body [mm] and its growth [mm per mm].
     envelope : float
@@ -56,7 +62,7 @@ class Sizing:
 
     near_screws: float = 0.7
     growth: float = 0.35
-    plate: float = 1.1
+    plate: float = 1.25
     elsewhere: float = 3.0
     outside: float = 20.0
     outside_growth: float = 1.0
@@ -126,26 +132,56 @@ def screw_distance(screw: Screw, points: np.ndarray) -> np.ndarray:
     return np.hypot(beyond, np.maximum(radial - 0.5 * screw.diameter, 0.0))
 
 
-def edge_length(operation: Operation, bone: Surface, sizing: Sizing, points: np.ndarray) -> np.ndarray:
-    """Wanted edge length [mm] at ``points``, shape (n, 3).
+def wall_thickness(bone: Surface) -> np.ndarray:
+    """Thickness of bone behind every triangle, from its centre along the inward normal [mm]; shape (m,)."""
+    area = bone.area_vectors
+    inward = -area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), np.finfo(float).tiny)
+    start = bone.corners.mean(axis=1) + RAY_START * inward
+    thickness = np.full(len(start), np.inf)
+    for k, (origin, direction) in enumerate(zip(start, inward, strict=True)):
+        hits = bone.ray_hits(origin, direction, RAY_LENGTH)
+        if len(hits):
+            thickness[k] = hits[0] + RAY_START
+    return thickness
 
-    Outside every body the field grows with ``outside_growth`` from the nearest surface, because elements there are
-    thrown away; inside bone it grows with ``growth`` from the screws up to ``elsewhere``.
+
+@dataclass(frozen=True, eq=False)
+class EdgeLength:
+    """Field of wanted edge lengths; the bone's wall thickness is measured once.
+
+    Outside every body it grows with ``outside_growth`` from the nearest surface, because elements there are thrown
+    away; inside bone it grows with ``growth`` from the screws up to ``elsewhere``, or to the thickness of a thin wall.
     """
-    depth = bone.signed_distance(points)
-    to_screws = np.min([screw_distance(s, points) for s in operation.screws], axis=0, initial=np.inf)
-    length = np.minimum(sizing.outside, sizing.elsewhere + sizing.outside_growth * np.maximum(depth, 0.0))
-    # The plate may ask for short edges in the gap, not in the bone behind it.
-    outside = depth >= 0
-    for plate in operation.plates:
-        away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
-        near = sizing.in_plate(plate) + sizing.outside_growth * away
-        length[outside] = np.minimum(length[outside], near)
-    return np.minimum(length, sizing.near_screws + sizing.growth * to_screws)
+
+    operation: Operation
+    bone: Surface
+    sizing: Sizing
+
+    @cached_property
+    def _walls(self) -> tuple[cKDTree, np.ndarray]:
+        return cKDTree(self.bone.corners.mean(axis=1)), wall_thickness(self.bone)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Wanted edge length [mm] at ``points``, shape (n, 3)."""
+        operation, sizing = self.operation, self.sizing
+        tree, thickness = self._walls
+        # A sheet one long element thick has all its vertices on two skins: flat elements, stiff in bending.
+        thin = np.maximum(thickness[tree.query(points)[1]], THIN_BONE_SHARE * sizing.elsewhere)
+        in_bone = np.minimum(sizing.elsewhere, thin)
+        depth = self.bone.signed_distance(points)
+        to_screws = np.min([screw_distance(s, points) for s in operation.screws], axis=0, initial=np.inf)
+        length = np.minimum(sizing.outside, in_bone + sizing.outside_growth * np.maximum(depth, 0.0))
+        # The plate may ask for short edges in the gap, not in the bone behind it.
+        outside = depth >= 0
+        for plate in operation.plates:
+            away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
+            near = sizing.in_plate(plate) + sizing.outside_growth * away
+            length[outside] = np.minimum(length[outside], near)
+        return np.minimum(length, sizing.near_screws + sizing.growth * to_screws)
 
 
 def background(operation: Operation, bone: Surface, sizing: Sizing, bounds: np.ndarray) -> Background:
-    """Sample :func:`edge_length` on an octree and tetrahedralise its corners.
+    """Sample :class:`EdgeLength` on an octree and tetrahedralise its corners.
 
     Parameters
     ----------
@@ -159,20 +195,19 @@ def background(operation: Operation, bone: Surface, sizing: Sizing, bounds: np.n
     centres = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     offsets = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * 0.25
     leaves: list[tuple[np.ndarray, float]] = []
+    length = EdgeLength(operation, bone, sizing)
     while len(centres):
         # The field has slope one at most outside, so the smallest value in a cell is bounded from its centre.
         slack = 0.5 * np.sqrt(3.0) * size * max(sizing.growth, 0.35)
-        wanted = np.maximum(edge_length(operation, bone, sizing, centres) - slack, sizing.near_screws)
+        wanted = np.maximum(length(centres) - slack, sizing.near_screws)
         split = size > CELLS_PER_EDGE * wanted
         leaves.append((centres[~split], size))
         centres = (centres[split][:, None] + offsets * size).reshape(-1, 3)
         size *= 0.5
-    return _delaunay(operation, bone, sizing, leaves)
+    return _delaunay(length, leaves)
 
 
-def _delaunay(
-    operation: Operation, bone: Surface, sizing: Sizing, leaves: list[tuple[np.ndarray, float]]
-) -> Background:
+def _delaunay(length: EdgeLength, leaves: list[tuple[np.ndarray, float]]) -> Background:
     corners = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * 0.5
     grid = min(size for _, size in leaves)
     blocks = [(cells[:, None] + corners * size).reshape(-1, 3) for cells, size in leaves]
@@ -183,7 +218,7 @@ def _delaunay(
     _, first = np.unique(np.round((points[order] - origin) / grid).astype(np.int64), axis=0, return_index=True)
     chosen = order[first]
     points, sizes = points[chosen], sizes[chosen]
-    values = edge_length(operation, bone, sizing, points)
+    values = length(points)
     moved = points + JITTER * sizes[:, None] * np.random.default_rng(0).uniform(-1, 1, points.shape)
     tets = Delaunay(moved).simplices.astype(np.int32)
     return Background(moved, tets, values)

@@ -17,7 +17,7 @@ from femsim.mesh import cache as cache_module
 from femsim.mesh.ordering import renumbered
 from femsim.mesh.quality import exact_interface_area, face_areas, scaled_jacobian
 from femsim.mesh.regions import bone_components, classify, drop_crumbs, pieces, separated, smooth_labels
-from femsim.mesh.sizing import background, edge_length, screw_distance
+from femsim.mesh.sizing import EdgeLength, background, screw_distance, wall_thickness
 from femsim.mesh.soup import build_soup, coarsened
 from femsim.mesh.tetmesh import face_pairs, outer_faces, tet_volumes
 from femsim.parameters import load_parameters
@@ -289,8 +289,20 @@ def test_edge_length_field(operation):
     away = np.array([0.0, 0.0, 1.0])
     points = np.array([start, start + (screw.diameter / 2 + 2.0) * away, start + 300.0 * away])
     np.testing.assert_allclose(screw_distance(screw, points)[:2], [0.0, 2.0], atol=1e-12)
-    wanted = edge_length(operation, operation.bone, sizing, points)
+    wanted = EdgeLength(operation, operation.bone, sizing)(points)
     np.testing.assert_allclose(wanted, [sizing.near_screws, sizing.near_screws + 2 * sizing.growth, sizing.outside])
+
+
+def test_thin_bone_gets_shorter_edges(operation):
+    """Edges in a sheet of bone are as long as it is thick, not shorter than the named share of the longest edge."""
+    sheet = Surface.from_polydata(pv.Box((0, 40, 0, 40, 0, 2.0), level=20).triangulate().clean())
+    np.testing.assert_allclose(wall_thickness(sheet)[np.abs(sheet.area_vectors[:, 2]) > 0], 2.0, atol=1e-6)
+    far = replace(operation, bone=sheet, plates=(), screws=operation.screws[:1])
+    sizing = Sizing(near_screws=0.7, growth=10.0)
+    inside = np.array([[30.0, 30.0, 1.0]])
+    assert EdgeLength(far, sheet, sizing)(inside) == pytest.approx(2.0, abs=1e-6)
+    thinner = Surface(sheet.points * [1, 1, 0.25], sheet.triangles)
+    assert EdgeLength(far, thinner, sizing)(inside * [1, 1, 0.25]) == pytest.approx(0.4 * sizing.elsewhere)
 
 
 def test_background_reproduces_the_field(operation):
@@ -301,7 +313,7 @@ def test_background_reproduces_the_field(operation):
     assert (field.points.max(axis=0) > soup.bounds[1]).all()
     volume = np.abs(tet_volumes(field.points, field.tets)).sum()
     assert volume > np.prod(np.ptp(soup.bounds, axis=0))
-    wanted = edge_length(operation, operation.bone, SIZING, field.points)
+    wanted = EdgeLength(operation, operation.bone, SIZING)(field.points)
     assert np.percentile(np.abs(field.values / wanted - 1), 99) < 0.25
     again = background(operation, operation.bone, SIZING, soup.bounds)
     np.testing.assert_array_equal(field.tets, again.tets)
