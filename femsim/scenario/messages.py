@@ -52,6 +52,8 @@ def keys_of(section: type[BaseModel]) -> list[str]:
 def sentences(model: type[BaseModel], error: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield the path and the sentence of every problem in one of pydantic's errors."""
     path: Path = tuple(error["loc"])
+    if path and path[-1] == "[key]":  # pydantic's way to point at a key instead of its value
+        path = path[:-1]
     kind, context = error["type"], error.get("ctx", {})
     if kind == "femsim":
         for below, text in context["problems"]:

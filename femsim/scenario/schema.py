@@ -26,6 +26,18 @@ from femsim.scenario.words import (
 
 Coordinate = Annotated[float, Quantity("mm", "-1000 mm", "1000 mm")]
 Point = tuple[Coordinate, Coordinate, Coordinate]
+LandmarkName = Literal[
+    "condyle_left",
+    "condyle_right",
+    "gonion_left",
+    "gonion_right",
+    "coronoid_left",
+    "coronoid_right",
+    "first_molar_left",
+    "first_molar_right",
+    "incisor",
+    "menton",
+]
 Factor = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -47,7 +59,9 @@ class Jaw(Section):
 
     parametric: Morphometrics | None = None
     surface: str | None = Field(default=None, description="closed surface (STL, OBJ, PLY), beside the scenario file")
-    landmarks: dict[str, Point] | None = Field(default=None, description="points in the surface file's own frame")
+    landmarks: dict[LandmarkName, Point] | None = Field(
+        default=None, description="points in the surface file's own frame"
+    )
     bench_block: BenchBlock | None = None
 
     _empty = model_validator(mode="before")(empty_means_all_defaults("parametric", "bench_block"))
@@ -199,6 +213,11 @@ class Task(Section):
     def teeth(self) -> tuple[int, ...]:
         """The lower teeth that bite; empty for the bench block."""
         return teeth.bite_teeth(self.bite)
+
+    @property
+    def site(self) -> str:
+        """Name of the bite site in the operation: the bite's word, or ``tooth-NN`` for a tooth number."""
+        return self.bite if isinstance(self.bite, str) else f"tooth-{self.bite}"
 
 
 class Loading(Section):

@@ -10,11 +10,12 @@ Activation = Literal["INC", "ICP", "RMOL", "LMOL", "PULL"]
 LEFT = tuple(range(31, 39))
 RIGHT = tuple(range(41, 49))
 LOWER = (*LEFT, *RIGHT)
+WORDS = {3: "canine", 4: "first-premolar", 5: "second-premolar", 6: "first-molar", 7: "second-molar"}
 BITES: dict[str, tuple[int, ...]] = {
-    "right-first-molar": (46,),
-    "left-first-molar": (36,),
     "incisal": (31, 41),
     "intercuspal": (36, 46),
+    **{f"left-{word}": (30 + number,) for number, word in WORDS.items()},
+    **{f"right-{word}": (40 + number,) for number, word in WORDS.items()},
     "tip": (),
 }
 """Bite word to the teeth that meet the food; ``tip`` is the free end of the bench block."""

@@ -97,6 +97,12 @@ TABLE = {
     ),
     "no jaw": ("{parametric: {}}", "{}", 3, ["none of them"]),
     "landmarks without surface": ("{parametric: {}}", "{parametric: {}, landmarks: {}}", 3, ["only with a surface"]),
+    "unknown landmark": (
+        "{parametric: {}}",
+        "{surface: a.stl, landmarks: {condyle_lef: [1 mm, 2 mm, 3 mm]}}",
+        3,
+        ["did you mean 'condyle_left'?"],
+    ),
     "missing surface file": ("{parametric: {}}", "{surface: a.stl}", 3, ["no file 'a.stl'"]),
     "two fields": ("{target: {", "{uniform: {}, target: {", 9, ["exactly one of uniform, target"]),
     "point with two numbers": ("centre: 35", "centre: [1 mm, 2 mm]", 9, ["is not a point"]),

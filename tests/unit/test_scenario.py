@@ -78,12 +78,15 @@ def test_quantities_become_internal_units():
         ("incisal", "INC", (31, 41)),
         (43, "INC", (43,)),
         (44, "RMOL", (44,)),
+        ("left-canine", "INC", (33,)),
+        ("right-second-molar", "RMOL", (47,)),
     ],
 )
 def test_activation_follows_the_bite(bite, activation, teeth):
     """The muscle pattern that is not written is the one of the bite: incisal in front, the bite's side behind."""
     task = scenario_from_mapping(changed("loading.tasks.0.bite", bite)).loading.tasks[0]
     assert (task.activation, task.teeth, task.name) == (activation, teeth, str(bite))
+    assert task.site == (bite if isinstance(bite, str) else f"tooth-{bite}")
 
 
 def test_defaults_are_those_of_the_cards():
