@@ -98,7 +98,9 @@ class ParameterSet:
         """Return all scalar parameters below ``prefix.`` by their short name, noting each as read."""
         start = prefix + "."
         names = [name for name in self._entries if name.startswith(start)]
-        return {name.removeprefix(start): self[name] for name in names if not isinstance(self._entries[name].value, tuple)}
+        return {
+            name.removeprefix(start): self[name] for name in names if not isinstance(self._entries[name].value, tuple)
+        }
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -148,7 +150,9 @@ def _entry(name: str, raw: Mapping[str, object]) -> Parameter:
     if entry.mark not in MARKS:
         raise ValueError(f"parameter {name}: mark {entry.mark!r} is not one of {', '.join(MARKS)}")
     if entry.distribution not in DISTRIBUTIONS:
-        raise ValueError(f"parameter {name}: distribution {entry.distribution!r} is not one of {', '.join(DISTRIBUTIONS)}")
+        raise ValueError(
+            f"parameter {name}: distribution {entry.distribution!r} is not one of {', '.join(DISTRIBUTIONS)}"
+        )
     if entry.distribution != "fixed" and entry.range is None:
         raise ValueError(f"parameter {name}: distribution {entry.distribution!r} needs a range")
     values = np.atleast_1d(np.asarray(entry.value))

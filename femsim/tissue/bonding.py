@@ -99,7 +99,9 @@ def bonded_history(
         return bonded_rate(B, Phi, day, micromotion_um, constants)
 
     first = phi(0.0)
-    shape = np.broadcast_shapes(first.shape, np.shape(micromotion_um), np.shape(start if start is not None else 0.0), (1,))
+    shape = np.broadcast_shapes(
+        first.shape, np.shape(micromotion_um), np.shape(start if start is not None else 0.0), (1,)
+    )
     B = np.broadcast_to(np.asarray(constants.Bi if start is None else start, dtype=float), shape).copy()
     history = np.empty((len(wanted), *shape))
     now = 0.0
@@ -135,6 +137,8 @@ def removal_torque_ratio(bonded: ArrayLike, day: float, strength: ArrayLike, con
     """
     c = constants
     if c.Bi == 0.0:
-        raise InputError("parameter tissue.Bi is 0; a screw without contact at insertion has no insertion torque to compare with")
+        raise InputError(
+            "parameter tissue.Bi is 0; a screw without contact at insertion has no insertion torque to compare with"
+        )
     matured = 1.0 - c.torque_gain * np.expm1(-day / c.torque_time)
     return np.asarray(np.asarray(bonded) / c.Bi * matured * np.asarray(strength))

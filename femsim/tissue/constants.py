@@ -10,9 +10,11 @@ from femsim.parameters import ParameterSet
 SURFACES = {"plate_screw": "x", "machined": "x_machined", "tps": "x_tps", "sla": "x_sla", "ha": "x_ha"}
 """Implant surfaces and the parameter that holds their resorption ratio."""
 
-_POSITIVE = (
-    "alpha_beta D50 nV tauV p0 pc pM p50 h Emax DE tauN tau_rho tauQ sC_dose sC_alpha_beta tlag u50 nu torque_time hbo_sessions"
-).split()
+_POSITIVE = {
+    *("alpha_beta", "sC_dose", "sC_alpha_beta", "penumbra"),
+    *("D50", "nV", "tauV", "p0", "pc", "pM", "p50", "h", "hbo_sessions"),
+    *("DE", "tauN", "tau_rho", "tauQ", "tlag", "u50", "nu", "torque_time"),
+}
 _SHARES = ("Vmin", "Emax", "aC", "aT", "Bi", "chi", "etaH", "hbo_target")
 
 
@@ -79,9 +81,13 @@ class TissueConstants:
             if item.name in _SHARES and value > 1.0:
                 raise InputError(f"parameter tissue.{item.name} is {value:g}; a share must lie between 0 and 1")
         if self.Vmin == 0.0:
-            raise InputError("parameter tissue.Vmin is 0; without any vessel the oxygen model has no solution, use 0.01 or more")
+            raise InputError(
+                "parameter tissue.Vmin is 0; without any vessel the oxygen model has no solution, use 0.01 or more"
+            )
         if self.R0_rc <= 1.0:
-            raise InputError(f"parameter tissue.R0_rc is {self.R0_rc:g}; the tissue cylinder must be wider than its capillary (> 1)")
+            raise InputError(
+                f"parameter tissue.R0_rc is {self.R0_rc:g}; the tissue cylinder must be wider than its capillary (> 1)"
+            )
         if self.pc <= self.p0:
             raise InputError(f"parameter tissue.pc is {self.pc:g} mmHg; it must exceed tissue.p0 ({self.p0:g} mmHg)")
         if self.aQ * self.Emax >= 1.0:

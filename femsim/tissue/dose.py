@@ -161,5 +161,5 @@ def _checked_points(points: ArrayLike) -> NDArray[np.float64]:
 
 
 def _check_fractions(fractions: int) -> None:
-    if isinstance(fractions, bool) or int(fractions) != fractions or fractions < 1:
+    if isinstance(fractions, bool) or not (1 <= fractions < np.inf) or int(fractions) != fractions:
         raise InputError(f"the number of fractions is {fractions!r}; it must be a whole number, 1 or more")

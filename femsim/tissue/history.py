@@ -76,7 +76,9 @@ def integrate_balance(
     """
     c = constants
     if days.size and (days[0] < 0.0 or np.any(np.diff(days) < 0.0)):
-        raise InputError("days since radiotherapy must ascend from 0 or later; surgery before radiotherapy is not modelled")
+        raise InputError(
+            "days since radiotherapy must ascend from 0 or later; surgery before radiotherapy is not modelled"
+        )
     times = _time_grid(days, hyperbaric)
     cells_off = "cells" in disabled
     inverse = np.zeros_like(dose) if cells_off else np.expm1(c.sC * dose)  # z = 1/C - 1

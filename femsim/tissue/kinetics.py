@@ -22,7 +22,9 @@ def checked_mechanisms(disabled: Iterable[str]) -> frozenset[str]:
     names = frozenset(disabled)
     unknown = sorted(names - MECHANISMS)
     if unknown:
-        raise InputError(f"mechanism {unknown[0]!r} is unknown; those that can be switched off are {', '.join(sorted(MECHANISMS))}")
+        raise InputError(
+            f"mechanism {unknown[0]!r} is unknown; those that can be switched off are {', '.join(sorted(MECHANISMS))}"
+        )
     return names
 
 
@@ -116,13 +118,13 @@ def oxygen_response(pressure: Array, constants: TissueConstants) -> Array:
 
 
 def matrix_quality(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
-    """Matrix quality (toughness over healthy), the exact solution of ``dQ/dt = [1 - aQ (1 - N) - Q]/tauQ``, Q(0) = 1."""
+    """Matrix quality (toughness ratio), the exact solution of ``dQ/dt = [1 - aQ (1 - N) - Q]/tauQ``, Q(0) = 1."""
     c = constants
     time = np.asarray(day)
     late_loss = -c.aQ * c.Emax * np.expm1(-dose / c.DE)
-    # (exp(-t/tauN) - exp(-t/tauQ)) / (1/tauQ - 1/tauN), written to stay finite when both times are equal.
-    gap = (1.0 / c.tauQ - 1.0 / c.tauN) * time
-    lagged = time * np.exp(-time / c.tauN) * _relative_decay(gap)
+    # (exp(-t/tauN) - exp(-t/tauQ)) / (1/tauQ - 1/tauN), written to stay finite when both times are equal or t is huge.
+    gap = abs(1.0 / c.tauQ - 1.0 / c.tauN) * time
+    lagged = time * np.exp(-time / max(c.tauN, c.tauQ)) * _relative_decay(gap)
     return np.asarray(1.0 + late_loss * (np.expm1(-time / c.tauQ) + lagged / c.tauQ))
 
 

@@ -104,7 +104,9 @@ def checked_dose(eqd2: ArrayLike) -> Array:
 def checked_day(day: float) -> float:
     """Return a day since radiotherapy, or raise InputError."""
     if not (np.isfinite(day) and day >= 0.0):
-        raise InputError(f"day {day:g} since radiotherapy; it must be 0 or later (surgery before radiotherapy is not modelled)")
+        raise InputError(
+            f"day {day:g} since radiotherapy; it must be 0 or later (surgery before radiotherapy is not modelled)"
+        )
     return float(day)
 
 

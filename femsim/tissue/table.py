@@ -112,7 +112,7 @@ class TissueTable:
         self.disabled = checked_mechanisms(disabled)
         self.hyperbaric = Hyperbaric(hbo_sessions, self.surgery_day)
         nodes = max(int(np.ceil(self.eqd2_max / DOSE_STEP)), 4) + 1
-        self._dose = DOSE_STEP * np.arange(nodes)
+        self._dose: Array = DOSE_STEP * np.arange(nodes, dtype=np.float64)
         self._days = _knots(self.surgery_day, self.horizon)
         balance = integrate_balance(
             self._dose,
@@ -137,13 +137,9 @@ class TissueTable:
         day = _inside(day, self.horizon, "day", "days since surgery")
         C, loss = CubicSpline(self._dose, self._balance(day), axis=0)(dose).T
         c, since_rt = self.constants, self.surgery_day + day
-        around = environment(
-            dose, since_rt, c, hyperbaric=self.hyperbaric, disabled=self.disabled, treated=True
-        )
+        around = environment(dose, since_rt, c, hyperbaric=self.hyperbaric, disabled=self.disabled, treated=True)
         quality = np.ones_like(dose) if "cells" in self.disabled else matrix_quality(dose, since_rt, c)
-        return TissueState(
-            around.V, around.N, around.p, around.O, C, 1.0 - c.aC * loss, 1.0 - c.aT * loss, quality, c
-        )
+        return TissueState(around.V, around.N, around.p, around.O, C, 1.0 - c.aC * loss, 1.0 - c.aT * loss, quality, c)
 
     def histories(self, eqd2: ArrayLike) -> PatchHistories:
         """Prepare p points whose state is asked for on many days.
