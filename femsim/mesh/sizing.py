@@ -197,8 +197,8 @@ def background(operation: Operation, bone: Surface, sizing: Sizing, bounds: np.n
     leaves: list[tuple[np.ndarray, float]] = []
     length = EdgeLength(operation, bone, sizing)
     while len(centres):
-        # The field has slope one at most outside, so the smallest value in a cell is bounded from its centre.
-        slack = 0.5 * np.sqrt(3.0) * size * max(sizing.growth, 0.35)
+        # The smallest value in a cell is bounded from its centre: what splits is never too coarse in bone.
+        slack = 0.5 * np.sqrt(3.0) * size * sizing.growth
         wanted = np.maximum(length(centres) - slack, sizing.near_screws)
         split = size > CELLS_PER_EDGE * wanted
         leaves.append((centres[~split], size))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 
 import numpy as np
 import pytetwild
+
+# From linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 
 
 def main(source: str, target: str) -> None:
@@ -32,7 +36,14 @@ def main(source: str, target: str) -> None:
         np.savez(file, points=points, tets=tets.astype(np.int32))
 
 
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends, however that happens; elsewhere it just finishes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
     # The C++ call never returns to Python's own handler: let Ctrl-C end the process at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _die_with_parent()
     main(sys.argv[1], sys.argv[2])

@@ -14,12 +14,14 @@ from femsim.geometry.bench_block import bench_block
 from femsim.geometry.surface import Surface
 from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, build_mesh, cached_mesh, load_mesh, mesh_key, write_mesh
 from femsim.mesh import cache as cache_module
+from femsim.mesh import tetrahedra as tetrahedra_module
 from femsim.mesh.ordering import renumbered
 from femsim.mesh.quality import exact_interface_area, face_areas, scaled_jacobian
 from femsim.mesh.regions import bone_components, classify, drop_crumbs, pieces, separated, smooth_labels
-from femsim.mesh.sizing import EdgeLength, background, screw_distance, wall_thickness
+from femsim.mesh.sizing import Background, EdgeLength, background, screw_distance, wall_thickness
 from femsim.mesh.soup import build_soup, coarsened
 from femsim.mesh.tetmesh import face_pairs, outer_faces, tet_volumes
+from femsim.mesh.tetrahedra import tetrahedralize
 from femsim.parameters import load_parameters
 
 SIZING = Sizing.preset("preview")
@@ -136,8 +138,25 @@ def test_progress_runs_from_surfaces_to_parts(mesh, stages):
     shares = [share for stage, share in stages if stage == "tetrahedra"]
     assert shares == sorted(shares)
     assert shares[0] == 0.0
-    assert any(0.0 < share < 1.0 for share in shares)
     assert shares[-1] == 1.0
+
+
+def test_progress_follows_the_passes_of_the_mesher(monkeypatch, tmp_path):
+    """Every improvement pass that the mesher announces moves the fraction up, within 0 and 1."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import sys\n"
+        "import numpy as np\n"
+        "for k in range(3):\n"
+        "    print(f'//////////////// pass {k} ////////////////')\n"
+        "np.savez(sys.argv[2], points=np.eye(4)[:, :3], tets=[[0, 1, 2, 3]])\n"
+    )
+    monkeypatch.setattr(tetrahedra_module, "WORKER", script)
+    field = Background(PAIR_POINTS, PAIR, np.ones(5))
+    seen: list[float | None] = []
+    soup = Surface(PAIR_POINTS, np.array([[0, 1, 2]]))
+    tetrahedralize(soup, field, Sizing(iterations=4), lambda _, share: seen.append(share))
+    np.testing.assert_allclose(seen, [0.0, 0.3875, 0.575, 0.7625, 1.0])
 
 
 def test_cache_gives_the_same_mesh_and_heals_itself(mesh, operation, cache_dir, monkeypatch):
