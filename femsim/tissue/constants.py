@@ -90,11 +90,6 @@ class TissueConstants:
             )
         if self.pc <= self.p0:
             raise InputError(f"parameter tissue.pc is {self.pc:g} mmHg; it must exceed tissue.p0 ({self.p0:g} mmHg)")
-        if self.aQ * self.Emax >= 1.0:
-            raise InputError(
-                f"parameters tissue.aQ x tissue.Emax give {self.aQ * self.Emax:g}; the product must be below 1 "
-                "or the matrix loses all quality"
-            )
 
     @classmethod
     def from_parameters(cls, parameters: ParameterSet, *, surface: str = "plate_screw") -> TissueConstants:

@@ -13,6 +13,10 @@ from femsim.tissue.constants import TissueConstants
 
 Array = NDArray[np.float64]
 
+QUALITY_FLOOR = 0.01
+"""Numerical guard, not physics: the ranges of aQ and Emax meet at 1.08, where very high doses would make Q negative
+and its power undefined. Out of reach with the card's values (Q stays above 0.52)."""
+
 MECHANISMS = frozenset({"vessels", "oxygen", "cells"})
 """The three mechanisms of late radiation damage (the three H's), each of which can be switched off."""
 
@@ -125,7 +129,7 @@ def matrix_quality(dose: Array, day: Array | float, constants: TissueConstants) 
     # (exp(-t/tauN) - exp(-t/tauQ)) / (1/tauQ - 1/tauN), written to stay finite when both times are equal or t is huge.
     gap = abs(1.0 / c.tauQ - 1.0 / c.tauN) * time
     lagged = time * np.exp(-time / max(c.tauN, c.tauQ)) * _relative_decay(gap)
-    return np.asarray(1.0 + late_loss * (np.expm1(-time / c.tauQ) + lagged / c.tauQ))
+    return np.maximum(1.0 + late_loss * (np.expm1(-time / c.tauQ) + lagged / c.tauQ), QUALITY_FLOOR)
 
 
 def _relative_decay(z: Array) -> Array:

@@ -67,7 +67,6 @@ def test_unknown_name_in_override_of_a_set():
         ("Vmin", 1.2, "between 0 and 1"),
         ("R0_rc", 1.0, "wider than its capillary"),
         ("pc", 60.0, "must exceed tissue.p0"),
-        ("aQ", 3.0, "below 1"),
     ],
 )
 def test_impossible_constants(name, value, message):

@@ -104,6 +104,15 @@ def test_matrix_quality_follows_osteocytes():
     assert matrix_quality(dose, late, CONSTANTS) == pytest.approx(expected, rel=1e-12)
 
 
+def test_worst_corner_of_the_ranges_stays_finite():
+    """With aQ and Emax at the top of their ranges even 200 Gy leaves a positive quality and a finite fatigue life."""
+    worst = replace(CONSTANTS, aQ=1.8, Emax=0.6)
+    state = tissue_state([200.0], 5000.0, worst)
+    assert state.Q[0] > 0.0
+    assert np.isfinite(state.log10_life[0])
+    assert tissue_state([200.0], 5000.0, CONSTANTS).Q[0] > 0.5
+
+
 def test_hyperbaric_gain_and_floor():
     """Sessions raise V by etaH (0.8 - V)(1 - exp(-n/8)) on their day, and V never falls below that again."""
     before = tissue_state([70.0], 365.0, CONSTANTS).V[0]
