@@ -173,7 +173,7 @@ def tetrahedralize(
 
 def _run_worker(source: Path, target: Path, iterations: int, progress: Progress) -> tuple[str, int]:
     """Run the child and follow its log; returns its last line and exit code."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path)}
     child = subprocess.Popen(
         # -P keeps the folder of worker.py off the child's import path.
         [sys.executable, "-P", str(WORKER), str(source), str(target)],
@@ -182,6 +182,8 @@ def _run_worker(source: Path, target: Path, iterations: int, progress: Progress)
         text=True,
         errors="replace",
         env=environment,
+        # fTetWild drops debugging surfaces into its working folder.
+        cwd=source.parent,
     )
     last = [""]
     progress("tetrahedra", 0.0)

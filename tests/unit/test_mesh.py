@@ -142,11 +142,12 @@ def test_progress_runs_from_surfaces_to_parts(mesh, stages):
 
 
 def test_progress_follows_the_passes_of_the_mesher(monkeypatch, tmp_path):
-    """Every improvement pass that the mesher announces moves the fraction up, within 0 and 1."""
+    """Every improvement pass that the mesher announces moves the fraction up; its litter never lands in our folder."""
     script = tmp_path / "worker.py"
     script.write_text(
         "import sys\n"
         "import numpy as np\n"
+        "open('__cutting.stl', 'w').close()\n"
         "for k in range(3):\n"
         "    print(f'//////////////// pass {k} ////////////////')\n"
         "np.savez(sys.argv[2], points=np.eye(4)[:, :3], tets=[[0, 1, 2, 3]])\n"
@@ -154,9 +155,12 @@ def test_progress_follows_the_passes_of_the_mesher(monkeypatch, tmp_path):
     monkeypatch.setattr(tetrahedra_module, "WORKER", script)
     field = Background(PAIR_POINTS, PAIR, np.ones(5))
     seen: list[float | None] = []
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     soup = Surface(PAIR_POINTS, np.array([[0, 1, 2]]))
     tetrahedralize(soup, field, Sizing(iterations=4), lambda _, share: seen.append(share))
     np.testing.assert_allclose(seen, [0.0, 0.3875, 0.575, 0.7625, 1.0])
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_cache_gives_the_same_mesh_and_heals_itself(mesh, operation, cache_dir, monkeypatch):
