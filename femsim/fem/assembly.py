@@ -191,10 +191,10 @@ def warm_up(announce: Callable[[str], None] | None = None) -> None:
     Parameters
     ----------
     announce : callable, optional
-        Called with one sentence before compiling, so that a first run does not look stuck.
+        Called with one sentence before, so that a first run does not look stuck.
     """
     if announce is not None:
-        announce("compiling the assembly kernels (once per installation)")
+        announce("loading the assembly kernels (the first time they are compiled, for half a minute or so)")
     points = np.vstack([np.zeros(3), np.eye(3)])
     for degree in (1, 2):
         space = Space(points, np.array([[0, 1, 2, 3]]), degree)

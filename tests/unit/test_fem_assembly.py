@@ -179,4 +179,4 @@ def test_warm_up_announces() -> None:
     told: list[str] = []
     warm_up(told.append)
     assert len(told) == 1
-    assert "compiling" in told[0]
+    assert "compiled" in told[0]
