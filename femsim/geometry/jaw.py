@@ -88,7 +88,7 @@ def _consistent(surface: Surface, name: str) -> Surface:
     if np.all(counts == 1):
         return surface
     turned = surface.polydata.compute_normals(
-        cell_normals=True, point_normals=False, consistent_normals=True, auto_orient_normals=True, splitting=False
+        cell_normals=True, point_normals=False, consistent_normals=True, auto_orient_normals=True, split_vertices=False
     )
     return checked_closed(Surface.from_polydata(pv.PolyData(turned.points, turned.faces)), name)
 

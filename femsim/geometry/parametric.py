@@ -44,6 +44,17 @@ class _Design:
     incisor: np.ndarray  # (x, a, h)
     molar: np.ndarray  # (x, a, h), on the middle of the crest
 
+    @property
+    def edge(self) -> float:
+        """Anterior border of the ramus at its waist, across from the posterior tangent [mm]."""
+        # The posterior border is hollow by 1.3 mm; the plate stands oblique to the sagittal plane.
+        return 1.3 + self.shape.ramus_width * float(self.basal.tangent(self.basal.arc_of(self.gonion[1]))[1])
+
+    @property
+    def coronoid(self) -> float:
+        """Height of the coronoid tip along the ramus [mm]."""
+        return self.top + self.shape.form.coronoid_rise
+
     def across(self, along: float, forward: float) -> np.ndarray:
         """Point (a, h) given in ramus coordinates."""
         return np.array([self.corner, 0.0]) + along * self.ramus + forward * self.front
@@ -118,6 +129,7 @@ def _molar_place(
 
 
 def _basal_silhouette(d: _Design) -> Silhouette:
+    """Outline of body and ramus; the offsets of a few mm in it are drawing, chosen by eye like a sculptor's."""
     shape, basal = d.shape, d.basal
     length, body = shape.gonion_menton, shape.body_height
 
@@ -130,18 +142,17 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     centre = d.across(tangent, rounding)
     turn = np.linspace(-np.pi / 2, np.pi / 2 - 2 * half, 6)
     angle = [centre + rounding * np.array([np.cos(t), np.sin(t)]) for t in turn]
-    waist = shape.ramus_width * float(basal.tangent(basal.arc_of(d.gonion[1]))[1])
     top, depth = d.top, shape.condyle_depth
-    coronoid = top + shape.form.coronoid_rise
+    coronoid = d.coronoid
     # Lowest point of the hollow, below the line that joins the two tips.
     notch = 0.5 * (top + coronoid) - shape.notch_depth
-    edge = 1.3 + waist
+    edge = d.edge
     lower = flat([(0.30 * length, 0.4), (0.5 * length, 1.2), (0.68 * length, 1.9), (0.79 * length, 1.2)])
-    rear = [(0.40 * top, 0.8), (0.55 * top, 1.1), (0.70 * top, 1.1), (0.84 * top, 0.8), (top - 6.0, 0.4)]
-    neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth - 0.1), (top - 11.0, depth + 1.4)]
-    hollow = [(notch + 1.0, depth + 5.0), (notch, 0.5 * (depth + edge) - 0.5), (notch + 3.5, edge - 8.6)]
-    tip = [(coronoid - 3.0, edge - 5.2), (coronoid, edge - 3.0), (coronoid - 4.0, edge - 0.8)]
-    anterior = [(0.66 * top, edge), (0.56 * top, edge - 0.2), (0.46 * top, edge + 0.3), (0.37 * top, edge + 1.6)]
+    rear = [(0.40 * top, 0.9), (0.55 * top, 1.3), (0.70 * top, 1.2), (0.84 * top, 0.5), (top - 6.0, -0.2)]
+    neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth + 0.3), (top - 11.0, depth + 2.0)]
+    hollow = [(notch + 1.2, depth + 5.6), (notch, 0.5 * (depth + edge) + 0.8), (notch + 3.8, edge - 5.4)]
+    tip = [(coronoid - 2.6, edge - 2.2), (coronoid, edge - 0.2), (coronoid - 3.6, edge + 1.9)]
+    anterior = [(0.70 * top, edge + 1.6), (0.59 * top, edge + 0.2), (0.48 * top, edge), (0.38 * top, edge + 1.2)]
     curve = [*lower, *angle, *(d.across(*p) for p in rear + neck + hollow + tip + anterior)]
     start = d.across(0.30 * top, edge + 4.0)
     target = np.array([d.molar[1] + 2.0, 0.74 * body])
@@ -158,29 +169,31 @@ def _basal(d: _Design) -> Curtain:
     shape, basal = d.shape, d.basal
     places = [basal.arc_of(share * shape.gonion_menton) for share in (0.0, 0.3, 0.5, 0.7, 0.9, 1.1)]
     body, plate = shape.body_thickness / 2, shape.ramus_thickness / 2
-    thickness = PchipInterpolator(places, [body, 0.98 * body, 0.94 * body, 0.5 * (body + plate), plate, plate])
+    in_body = PchipInterpolator(places, [1.0, 0.98, 0.94, 0.5, 0.0, 0.0])
 
     def half_thickness(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        along = thickness(np.clip(s, places[0], places[-1]))
+        share = in_body(np.clip(s, places[0], places[-1]))
+        along = plate + (body - plate) * share
         a = _a_of(basal, s) - d.corner
         upwards, forwards = a * d.ramus[0] + h * d.ramus[1], a * d.front[0] + h * d.front[1]
         # The body thins towards the alveolar process, the ramus towards the coronoid; the neck flares to the head.
         taper = 0.30 * _step((h - 0.3 * shape.body_height) / (0.6 * shape.body_height))
-        share = (along - plate) / (body - plate)
-        blade = along * (1 - taper * share - 0.35 * (1 - share) * _step((upwards - 0.5 * d.top) / (0.5 * d.top)))
+        blade = along * (1 - taper * share - 0.45 * (1 - share) * _step((upwards - 0.5 * d.top) / (0.5 * d.top)))
         flare = _step((upwards - d.top + 27.0) / 24.0) * np.exp(-((np.maximum(forwards - 6.0, 0) / 5.0) ** 2))
         return blade + flare * np.maximum(0.45 * shape.condyle_width - blade, 0)
 
     def middle(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        chin = 2.6 * np.exp(-((s / 12.0) ** 2) - ((h - 0.22 * shape.symphysis_height) / 6.5) ** 2)
+        chin = 3.0 * np.exp(-((s / 12.0) ** 2) - ((h - 0.22 * shape.symphysis_height) / 6.5) ** 2)
         # The mental tubercles give the chin its triangular front.
-        tubercle = 1.3 * np.exp(-(((s - 11.0) / 4.5) ** 2) - ((h - 4.0) / 4.0) ** 2)
-        return chin + tubercle
+        tubercle = 0.9 * np.exp(-(((s - 11.0) / 4.5) ** 2) - ((h - 4.0) / 4.0) ** 2)
+        hollow = 1.4 * np.exp(-((s / 16.0) ** 2) - ((h - 0.62 * shape.symphysis_height) / 6.0) ** 2)
+        return chin + tubercle - hollow
 
     def rim(s: np.ndarray, h: np.ndarray) -> np.ndarray:
-        # Blunt lower border; towards the alveolar process the section narrows slowly.
-        in_body = _step((places[3] - s) / (places[3] - places[1]))
-        return 1.0 + 1.1 * in_body * _step((h - 0.25 * shape.body_height) / (0.4 * shape.body_height))
+        # Blunt lower border; towards the alveolar process and the edges of the ramus the section narrows slowly.
+        front = _step((places[3] - s) / (places[3] - places[1]))
+        above = _step((h - 0.25 * shape.body_height) / (0.4 * shape.body_height))
+        return 1.7 + front * (1.1 * above - 0.7)
 
     return Curtain(basal, _basal_silhouette(d), half_thickness, middle, rim)
 
@@ -314,7 +327,5 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
 
 
 def _coronoid_tip(d: _Design) -> np.ndarray:
-    outline = d.basal, d.top + d.shape.form.coronoid_rise
-    waist = d.shape.ramus_width * float(outline[0].tangent(outline[0].arc_of(d.gonion[1]))[1])
-    tip = d.across(outline[1], 1.3 + waist - 3.0)
-    return np.array([np.interp(tip[0], d.basal.points[:, 1], d.basal.points[:, 0]), *tip])
+    a, h = d.across(d.coronoid, d.edge - 0.2)
+    return np.array([np.interp(a, d.basal.points[:, 1], d.basal.points[:, 0]), a, h])

@@ -21,7 +21,8 @@ def data() -> pv.PolyData:
 
 def saved(mesh: pv.PolyData, folder: Path, name: str = "jaw.stl") -> Path:
     path = folder / name
-    mesh.save(path)
+    # Otherwise PyVista would turn flipped triangles before saving.
+    mesh.save(path, recompute_normals=False)
     return path
 
 
