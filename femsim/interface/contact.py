@@ -309,8 +309,11 @@ class _Problem:
             slope = float(direction @ unbalanced)
             if slope <= 0.0:  # round-off or a moved friction cap has spoilt conjugacy: start again from the plain step
                 direction, slope = step, float(step @ unbalanced)
+            if slope <= 0.0:  # the kept inverse itself is spent
+                inverse = None
+                continue
             along = self.solver._stiffness @ direction
-            length = self._search(q, direction, along, bulk, cap, slope)
+            length = self._search(q, direction, along, bulk, cap, slope, tangent)
             last = (unbalanced, float(step @ unbalanced))
             q = q + length * direction
             bulk = bulk + length * along
@@ -344,9 +347,19 @@ class _Problem:
         )
 
     def _search(
-        self, q: np.ndarray, direction: np.ndarray, along: np.ndarray, bulk: np.ndarray, cap: np.ndarray, slope: float
+        self,
+        q: np.ndarray,
+        direction: np.ndarray,
+        along: np.ndarray,
+        bulk: np.ndarray,
+        cap: np.ndarray,
+        slope: float,
+        tangent: np.ndarray,
     ) -> float:
-        """Minimum of the energy along ``direction``: root of its monotone slope, by safeguarded secants."""
+        """Minimum of the energy along ``direction``: root of its monotone slope, by safeguarded secants.
+
+        The first trial is the minimum of the present quadratic piece, which is the answer when no patch changes branch.
+        """
         base = float(direction @ (self.right - bulk))
         curvature = float(direction @ along)
 
@@ -355,7 +368,7 @@ class _Problem:
             return base - length * curvature - float(direction @ force)
 
         low, low_value, high = 0.0, slope, np.inf
-        length = 1.0
+        length = slope / (curvature + float(direction @ (tangent * direction)))
         for _ in range(SEARCH_STEPS):
             value = descent(length)
             if abs(value) <= SEARCH_SLOPE * slope:

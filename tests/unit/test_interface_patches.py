@@ -56,6 +56,17 @@ def test_slivers_join_a_neighbour():
     assert (patches.face >= 0).all()
 
 
+def test_a_sector_of_few_faces_joins_its_larger_neighbour_in_the_ring():
+    """In a single ring a sector with an eighth of its faces merges sideways, into the neighbour that has more."""
+    points, faces, number = tube(rings=1, sides=64, length=1.0)
+    sector = np.arange(len(faces)) // 16
+    keep = ((sector != 3) | (np.arange(len(faces)) % 16 < 2)) & ((sector != 2) | (np.arange(len(faces)) % 16 < 8))
+    patches = build_patches(mesh_of(points, faces[keep], number[keep]), [screw()], CONSTANTS)
+    assert len(patches) == 7
+    whole = np.median(patches.area)
+    np.testing.assert_allclose(np.sort(patches.area) / whole, [0.5, 1, 1, 1, 1, 1, 1.125], rtol=1e-9)
+
+
 def test_end_faces_carry_nothing():
     """Faces across the axis belong to no patch."""
     points, faces, number = tube()
