@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
 
 # Raise it when the code makes another mesh from the same operation.
-ROUTE_VERSION = 1
+ROUTE_VERSION = 2
 # Coordinates are rounded to this before hashing: noise of the last digit must not make a new mesh [mm].
 COORDINATE_DIGITS = 9
 

@@ -15,6 +15,7 @@ from femsim.geometry.surface import Surface
 from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, build_mesh, cached_mesh, load_mesh, mesh_key, write_mesh
 from femsim.mesh import cache as cache_module
 from femsim.mesh import tetrahedra as tetrahedra_module
+from femsim.mesh.improve import BONE_SHARE, open_flat_tets
 from femsim.mesh.ordering import renumbered
 from femsim.mesh.quality import exact_interface_area, face_areas, scaled_jacobian
 from femsim.mesh.regions import bone_components, classify, drop_crumbs, pieces, separated, smooth_labels
@@ -291,6 +292,34 @@ def test_thin_plate_gets_two_elements_through_its_thickness(operation):
     assert sizing.in_plate(replace(plate, thickness=3.0)) == 1.4
     assert sizing.in_plate(replace(plate, thickness=2.0)) == 1.0
     assert sizing.in_plate(replace(plate, thickness=1.0)) == 0.7
+
+
+def test_flat_tetrahedra_are_opened_within_the_allowance(mesh):
+    """The worst tetrahedron gets at least twice as good; surface vertices stay within the allowance."""
+    bone = mesh.tets[(mesh.region == BONE) & (mesh.component == 0)].astype(int)
+    numbers = np.unique(bone, return_inverse=True)[1].reshape(bone.shape)
+    points = mesh.points[np.unique(bone)]
+    rim = np.unique(outer_faces(numbers)[0])
+    inner = np.setdiff1d(numbers, rim)
+    # Push inner vertices nearly onto a neighbour: flat, not inverted.
+    pushed, envelope = points.copy(), 0.2
+    rng = np.random.default_rng(2)
+    for vertex in rng.choice(inner, 20, replace=False):
+        near = numbers[(numbers == vertex).any(axis=1)][0]
+        target = pushed[near[near != vertex]].mean(axis=0)
+        for share in (0.9, 0.7, 0.5):
+            trial = pushed.copy()
+            trial[vertex] += share * (target - trial[vertex])
+            if tet_volumes(trial, numbers).min() > 0:
+                pushed = trial
+                break
+    before = scaled_jacobian(pushed, numbers)
+    assert before.min() < 0.15
+    region = np.full(len(numbers), BONE)
+    opened = open_flat_tets(pushed, numbers, region, envelope)
+    after = scaled_jacobian(opened, numbers)
+    assert after.min() > 2 * before.min()
+    assert np.linalg.norm(opened - pushed, axis=1)[rim].max() <= BONE_SHARE * envelope + 1e-12
 
 
 def test_classification_order(operation):
