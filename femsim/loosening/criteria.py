@@ -53,13 +53,16 @@ class LooseCriteria:
     def margins(self, measures: ScrewMeasures) -> Array:
         """Distance of every screw from every threshold (3, s) as a share of it; negative when exceeded.
 
-        Motion: ``1 - u/limit``; holding and stiffness: ``value/limit - 1``.
+        Motion: ``1 - u/limit``; holding and stiffness: ``value/limit - 1``. A threshold of 0 switches its criterion
+        off: the margin is infinite.
         """
+        off = np.full_like(measures.motion_p95, np.inf)
+        holding, stiffness = self.loose_holding, self.loose_stiffness
         return np.stack(
             [
-                1.0 - measures.motion_p95 / self.loose_motion,
-                measures.holding_ratio / self.loose_holding - 1.0,
-                measures.lateral_ratio / self.loose_stiffness - 1.0,
+                1.0 - measures.motion_p95 / self.loose_motion if self.loose_motion > 0.0 else off,
+                measures.holding_ratio / holding - 1.0 if holding > 0.0 else off,
+                measures.lateral_ratio / stiffness - 1.0 if stiffness > 0.0 else off,
             ]
         )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from femsim.loosening.causes import ScrewStory, chain_of_causes
+from femsim.loosening.chewing import BITE_MISSED
 from femsim.loosening.criteria import CRITERIA, Event, lost_stumps
 from femsim.loosening.points import Candidate
 
@@ -21,7 +22,9 @@ def declare_events(run: Evolution, candidate: Candidate) -> None:
     """Declare screws whose week is full and stumps that have lost too many."""
     day, case = candidate.point.day, run.case
     lost_before = {event.subject for event in run.events if event.kind == "stump lost"}
-    for screw, criterion in run.timers.declare(day, case.criteria.loose_duration):
+    # A construct that no longer carries the bite does not get a week: what is exceeded now is what gave way.
+    duration = case.criteria.loose_duration if candidate.chewing.supported else 0.0
+    for screw, criterion in run.timers.declare(day, duration):
         run.events.append(_loose(run, candidate, screw, criterion))
     loose = ~np.isnan(run.timers.loose_day)
     for stump in lost_stumps(tuple(case.stumps), loose, case.criteria.stump_minimum):
@@ -70,17 +73,15 @@ def _loose(run: Evolution, candidate: Candidate, screw: int, criterion: int) -> 
         candidate.tissue.activity,
         earlier,
     )
-    key = CRITERIA[criterion]
+    key, own = CRITERIA[criterion], candidate.margins[:, screw]
     value, limit = float(candidate.measures.values[criterion, screw]), float(case.criteria.thresholds[criterion])
     onset = float(run.timers.onset[criterion, screw])
     side = "above" if key == "motion" else "below"
     shown = (
         (f"{value * 1000:.0f} um", f"{limit * 1000:.0f} um") if key == "motion" else (f"{value:.0%}", f"{limit:.0%}")
     )
-    last = (
-        f"so its {WORDS[key]} ({shown[0]}) stayed {side} {shown[1]} from day {onset:.1f} "
-        f"for {case.criteria.loose_duration:g} days"
-    )
+    until = f"for {case.criteria.loose_duration:g} days" if candidate.chewing.supported else "until the screws gave way"
+    last = f"so its {WORDS[key]} ({shown[0]}) stayed {side} {shown[1]} from day {onset:.1f} {until}"
     return Event(
         kind="screw loose",
         subject=name,
@@ -91,7 +92,7 @@ def _loose(run: Evolution, candidate: Candidate, screw: int, criterion: int) -> 
         value=value,
         threshold=limit,
         unit=UNITS[key],
-        margins={one: float(candidate.margins[row, screw]) for row, one in enumerate(CRITERIA)},
+        margins={one: float(margin) for one, margin in zip(CRITERIA, own, strict=True) if np.isfinite(margin)},
         causes=(*chain, last),
     )
 
@@ -146,10 +147,13 @@ def support_event(run: Evolution, candidate: Candidate) -> None:
     if candidate.chewing.supported or any(event.kind == "support lost" for event in run.events):
         return
     day = candidate.point.day
+    factor = run.case.spectrum.factor(day)
     tasks = [
         task.name
-        for task, pair in zip(run.case.tasks, candidate.chewing.solved, strict=True)
-        if not all(one.supported for one in pair)
+        for task, (peak, valley) in zip(run.case.tasks, candidate.chewing.solved, strict=True)
+        if not (peak.supported and valley.supported)
+        or abs(peak.bite_reaction - factor * (task.bite_force or 0.0))
+        > BITE_MISSED * factor * (task.bite_force or np.inf)
     ]
     largest = max(float(np.abs(one.jumps).max()) for pair in candidate.chewing.solved for one in pair)
     failed = int(np.count_nonzero(run.ledger.failed))

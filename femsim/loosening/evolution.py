@@ -209,7 +209,7 @@ class Evolution:
             try:
                 step, warm = self.stepped(length)
                 error, change = (
-                    step.error(self.case.tolerances.scale),
+                    step.error(self.case.tolerances.scale(step.end)),
                     float(np.max(np.abs(step.end[1] - step.start[1]))),
                 )
                 limit = self.case.tolerances.damage_change

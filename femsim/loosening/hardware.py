@@ -94,8 +94,8 @@ def von_mises(stress: Array) -> Array:
 def equivalent_amplitude(peak: Array, valley: Array, ultimate: float) -> Array:
     """Fully reversed amplitude of the same life, ``sigma_a / (1 - sigma_m / R_m)`` (Goodman), MPa.
 
-    The amplitude is the von Mises stress of half the tensor difference; the mean is that of half the tensor sum, signed by
-    its trace. A compressive mean gives no credit. A mean at or above the ultimate stress gives infinity.
+    The amplitude is the von Mises stress of half the tensor difference; the mean is that of half the tensor sum,
+    signed by its trace. A compressive mean gives no credit. A mean at or above the ultimate stress gives infinity.
 
     Parameters
     ----------

@@ -220,7 +220,7 @@ def patch_rates(
 
 
 def steering(stress: Array, motion: Array, cycles: Array, constants: LooseningConstants) -> tuple[Array, Array]:
-    """Motion (p,) and stress (p,) that steer resorption and bonding: the largest over the daily tasks, 0 without any."""
+    """Motion (p,) and stress (p,) that steer resorption and bonding: the largest over the daily tasks."""
     daily = cycles >= constants.rare_task
     if not np.any(daily):
         return np.zeros(motion.shape[1]), np.zeros(stress.shape[1])
