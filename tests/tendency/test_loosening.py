@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from loosening_models import bonding, case, uniform_tissue
@@ -55,14 +57,14 @@ def by_dose():
 def test_more_dose_never_lives_longer(by_dose):
     """The first loosening comes no later with more dose, and it comes at all in this construct."""
     days = [first_end(outcome) for outcome in by_dose]
-    assert all(later <= earlier for earlier, later in zip(days, days[1:], strict=False)), days
+    assert all(later <= earlier for earlier, later in itertools.pairwise(days)), days
     assert np.isfinite(days[-1])
 
 
 def test_higher_bite_never_lives_longer():
     """The first loosening comes no later with a harder bite."""
     days = [first_end(evolve(case(force, tissue=at_dose(60.0)), HALF)) for force in (20.0, 60.0, 80.0, 110.0)]
-    assert all(later <= earlier for earlier, later in zip(days, days[1:], strict=False)), days
+    assert all(later <= earlier for earlier, later in itertools.pairwise(days)), days
     assert np.isfinite(days[-1])
 
 

@@ -61,7 +61,7 @@ def test_loose_screw_is_declared_when_its_week_is_full():
     built.criteria = replace(built.criteria, loose_stiffness=0.6, loose_holding=0.0)
     outcome = evolve(built, 60.0)
     first = outcome.events[0]
-    # At rest B falls by 0.01 a day from 0.30; fresh stiffness is carried in proportion to B, so 60 % is passed on day 12.
+    # At rest B falls by 0.01 a day from 0.30; stiffness is proportional to B, so 60 % is passed on day 12.
     assert first.kind == "screw loose"
     assert first.criterion == "stiffness"
     assert first.onset == pytest.approx(12.0, abs=0.06)
@@ -114,11 +114,12 @@ def test_plate_breaks_on_the_day_its_life_is_used_up():
 
 def test_constant_cycling_does_not_creep():
     """1e5 cycles at constant load below slip move no patch by 0.01 um or more."""
-    built = case(10.0)
+    built = case(60.0)
     chewer = Chewer(built.solver, built.tasks, built.constants, built.initial_bond)
     guard = creep_guard(chewer, built.insertion(), built.tissue_at(0.0), 1.0)
     assert guard.cycles == 1e5
     assert guard.slipping == 0
+    assert 0.0 < guard.factor < 1.0
     assert guard.drift * 1000.0 < 0.01
 
 

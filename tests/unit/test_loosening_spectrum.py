@@ -21,7 +21,9 @@ def test_straight_lines_between_weeks_and_constant_outside():
     np.testing.assert_array_equal(spectrum.kinks, [7.0, 42.0, 182.0])
 
 
-@pytest.mark.parametrize("table", [[], [[0, 1], [0, 2]], [[3, 1], [2, 1]], [[0, -0.1]], [[0, 1, 2]], [[0, np.nan]], [[-1, 1]]])
+@pytest.mark.parametrize(
+    "table", [[], [[0, 1], [0, 2]], [[3, 1], [2, 1]], [[0, -0.1]], [[0, 1, 2]], [[0, np.nan]], [[-1, 1]]]
+)
 def test_bad_spectrum_is_refused(table):
     """Empty, unordered, negative or malformed tables are refused."""
     with pytest.raises(InputError, match="healing spectrum"):

@@ -44,4 +44,6 @@ def test_equivalent_stress_by_hand(constants):
     """Kt sqrt(t_r^2 + 3 (t_a^2 + t_c^2)) / max(b, 0.2) with tension left out: 3 sqrt(4 + 3 (1 + 4)) = 3 sqrt(19)."""
     tractions = np.array([[2.0, 1.0, 2.0], [-2.0, 1.0, 2.0], [2.0, 1.0, 2.0]])
     expected = np.array([3 * np.sqrt(19.0), 3 * np.sqrt(15.0), 3 * np.sqrt(19.0) / 0.2])
-    np.testing.assert_allclose(equivalent_stress(tractions, np.array([1.0, 1.0, 0.05]), constants), expected, rtol=1e-14)
+    np.testing.assert_allclose(
+        equivalent_stress(tractions, np.array([1.0, 1.0, 0.05]), constants), expected, rtol=1e-14
+    )
