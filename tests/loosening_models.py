@@ -50,7 +50,7 @@ def case(
     bonded: Any = None,
     **changes: Any,
 ) -> LooseningCase:
-    """A run of the stand-in: one muscle on the far stump, a bite on the near one, so that the plate carries the bite."""
+    """A run of the stand-in: muscle on the far stump, bite on the near one, so that the plate carries the bite."""
     built = model(*shape)
     law = LawConstants.from_parameters(parameters())
     solver = ContactSolver(

@@ -255,8 +255,8 @@ def creep_guard(
     """Cycle all tasks at a constant load below slip and constant states, and report the drift.
 
     The load is halved from ``factor`` until no stick anchor moves. At constant states only the anchors remember earlier
-    cycles: their drift per solved cycle is scaled to ``cycles``; the change of the jumps beyond that is the solver's own
-    accuracy and is added as it is. A true stick anchor gives zero: numerical creep would let screws walk out without
+    cycles: their drift per solved cycle is scaled to ``cycles``; the change of the jumps beyond that is the solver's
+    own accuracy and is added as it is. A true stick anchor gives zero: numerical creep would let screws walk out without
     any bone loss. A run reports this number; it must stay below 0.01 micrometres in 1e5 cycles.
     """
     if solved_cycles <= SETTLING_CYCLES + 1:
