@@ -256,8 +256,8 @@ def creep_guard(
 
     The load is halved from ``factor`` until no stick anchor moves. At constant states only the anchors remember earlier
     cycles: their drift per solved cycle is scaled to ``cycles``; the change of the jumps beyond that is the solver's
-    own accuracy and is added as it is. A true stick anchor gives zero: numerical creep would let screws walk out without
-    any bone loss. A run reports this number; it must stay below 0.01 micrometres in 1e5 cycles.
+    own accuracy and is added as it is. A true stick anchor gives zero: numerical creep would let screws walk out
+    without any bone loss. A run reports this number; it must stay below 0.01 micrometres in 1e5 cycles.
     """
     if solved_cycles <= SETTLING_CYCLES + 1:
         raise InputError(f"creep guard: {solved_cycles} cycles are too few, at least {SETTLING_CYCLES + 2} are needed")
