@@ -16,7 +16,11 @@ from femsim.fem import pardiso
 from femsim.fem.assembly import full_matrix
 
 RESIDUAL_TOLERANCE = 1e-9
-"""Largest |f - K u| / |f| accepted; condition numbers reach 1e7 here, and refinement reaches about 1e-12."""
+"""Largest |f - K u| / (|f| + ROUNDING_SHARE |K| |u|) accepted; refinement reaches about 1e-12."""
+
+ROUNDING_SHARE = 1e-5
+"""With the tolerance above: a residual below 1e-14 of |K| |u| is rounding of the product itself. A jaw on soft discs
+moves far under a small load, so that |K| |u| exceeds |f| by many decades."""
 
 REFINEMENT_GOAL = 1e-12
 """Refinement stops below this relative residual: two steps from rounding at the sizes met here."""
@@ -39,7 +43,7 @@ class Factor(Protocol):
     n : int
         Unknowns.
     last_residual : float
-        Largest relative residual of the last solve, after refinement.
+        Largest residual of the last solve, after refinement, relative as :data:`RESIDUAL_TOLERANCE` says.
     """
 
     n: int
@@ -75,6 +79,9 @@ class _Refined:
         self._upper = upper
         self._diagonal = upper.diagonal()
         self._lower = upper.T  # a view: CSC of the same arrays
+        size = abs(upper)
+        ones = np.ones(upper.shape[0])
+        self._norm = float((size @ ones + size.T @ ones - np.abs(self._diagonal)).max())
         self.n = upper.shape[0]
         self.last_residual = 0.0
 
@@ -92,9 +99,10 @@ class _Refined:
         columns = right.reshape(self.n, -1)
         if columns.shape[1] == 0:
             return np.zeros(right.shape)
-        size = np.linalg.norm(columns, axis=0)
-        size[size == 0.0] = 1.0
         solution = self._raw(columns)
+        size = np.linalg.norm(columns, axis=0)
+        size += ROUNDING_SHARE * self._norm * np.linalg.norm(solution, axis=0)
+        size[size == 0.0] = 1.0
         for step in range(REFINEMENT_STEPS + 1):
             residual = self._residual(columns, solution)
             relative = np.linalg.norm(residual, axis=0) / size

@@ -15,6 +15,9 @@ from femsim.interface.law import LawConstants
 SMALLEST_PATCH = 0.25
 """Patches below this share of the screw's median patch area join a neighbour: their averages would rest on one face."""
 
+RING_PITCHES = 1.5
+"""Length of a ring in thread pitches: two or three element edges, so that a patch averages over a dozen faces."""
+
 END_FACE_COSINE = 0.7
 """Faces whose normal is within about 45 degrees of the axis are the screw's ends; drill holes run past the tip."""
 
@@ -41,7 +44,7 @@ class Patches:
     Attributes
     ----------
     screw, ring, sector : ndarray of int, shape (p,)
-        Screw number, ring from the first bone met (about one pitch each) and sector around the axis.
+        Screw number, ring from the first bone met (``RING_PITCHES`` pitches each) and sector around the axis.
     area : ndarray, shape (p,)
         Area [mm2].
     centre : ndarray, shape (p, 3)
@@ -116,7 +119,7 @@ def build_patches(
     sectors : int
         Sectors around the axis.
     ring_length : float, optional
-        Target length of a ring [mm]; each screw's own pitch by default.
+        Target length of a ring [mm]; ``RING_PITCHES`` of each screw's own pitches by default.
 
     Raises
     ------
@@ -140,7 +143,7 @@ def build_patches(
         mine = np.flatnonzero((mesh.interface.screw == number) & ~steep)
         if len(mine) == 0:
             raise MeshError(f"screw {screw.name}: no face touches bone; use a finer mesh or a screw that reaches bone")
-        label, row = _screw_patches(screw, corners[mine], face_area[mine], sectors, ring_length or screw.pitch)
+        label, row = _screw_patches(screw, corners[mine], face_area[mine], sectors, ring_length or RING_PITCHES * screw.pitch)
         row["screw"] = np.full(len(row["area"]), number)
         row["thread_shape"] = np.full(len(row["area"]), constants.thread_shape(screw.thread_depth, screw.pitch))
         face[mine] = label + count
