@@ -9,7 +9,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from femsim.scenario.quantities import Path, closest, shown
+from femsim.scenario.quantities import Path, closest
+from femsim.units import shown
 
 TYPE_WORDS = {
     "string_type": "text",

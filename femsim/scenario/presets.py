@@ -8,7 +8,8 @@ from pydantic import Field, WithJsonSchema
 from pydantic.functional_validators import BeforeValidator
 
 from femsim.scenario.defaults import cards
-from femsim.scenario.quantities import closest, problem, shown
+from femsim.scenario.quantities import closest, problem
+from femsim.units import shown
 
 
 def preset_names(card: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,14 +13,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from femsim.errors import InputError
-from femsim.units import format_quantity, parse_quantity
-
-NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?"
-UNIT = r"[A-Za-zµμ%°]+(?:\^-?\d)?(?: ?[*/] ?[A-Za-zµμ°]+(?:\^-?\d)?)*"
-# Stricter than pint, which evaluates expressions ('9**9**9 mm' never ends) and reads '1,5 mm' as 15 mm.
-QUANTITY = re.compile(rf"\s*(?P<number>{NUMBER})\s*(?P<unit>{UNIT})?\s*")
-SHOWN = 60
-"""Longest piece of a given value that is repeated in a message."""
+from femsim.units import QUANTITY, format_quantity, parse_quantity, shown
 
 Path = tuple[str | int, ...]
 
@@ -33,12 +26,6 @@ def problem(text: str, *path: str | int) -> PydanticCustomError:
 def problems(found: Sequence[tuple[Path, str]]) -> PydanticCustomError:
     """Make one validation error that carries several ready sentences, each with its path below the validated value."""
     return PydanticCustomError("femsim", "see problems", {"problems": list(found)})
-
-
-def shown(value: object) -> str:
-    """Return a short one-line spelling of a given value for a message."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 def closest(word: object, words: Iterable[str]) -> str:
@@ -55,17 +42,10 @@ def read_quantity(given: object, unit: str) -> float:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise InputError(f"{shown(given)} is not a quantity; write for example {f'1 {unit}'.strip()!r}")
     text = given if isinstance(given, str) else repr(given)
-    match = QUANTITY.fullmatch(text)
-    if match is None:
-        comma = "; write a decimal point instead of the comma" if re.match(r"\s*\d+,\d", text) else ""
-        raise InputError(f"{shown(given)} is not one finite number with a unit, such as {f'1 {unit}'.strip()!r}{comma}")
-    if unit and match["unit"] is None:
-        raise InputError(f"{shown(given)} has no unit; write for example {f'{text.strip()} {unit}'!r}")
-    try:
-        # Twelve digits drop the noise of unit conversion: '12 months' and '364.8 days' are the same scenario.
-        return float(f"{parse_quantity(text, unit, name=''):.12g}")
-    except InputError as error:
-        raise InputError(str(error).removeprefix(": ").replace("a value in a plain", "a plain")) from error
+    if unit and not isinstance(given, str) and math.isfinite(given):
+        raise InputError(f"{text} has no unit; write for example {f'{text} {unit}'!r}")
+    # Twelve digits drop the noise of unit conversion: '12 months' and '364.8 days' are the same scenario.
+    return float(f"{parse_quantity(text, unit, name=''):.12g}")
 
 
 @cache

@@ -114,7 +114,17 @@ class Plate(Section):
     thickness: Annotated[float, Quantity("mm", "0.5 mm", "5 mm")] = plate_value("thickness")
     pitch: Annotated[float, Quantity("mm", "4 mm", "15 mm")] = plate_value("pitch")
     height: Annotated[float, Quantity("mm", "3 mm", "30 mm")] = from_card("plates.height")
-    standoff: Annotated[float, Quantity("mm", "0.1 mm", "5 mm")] = from_card("plates.standoff")
+    standoff: Annotated[float, Quantity("mm", "0.3 mm", "5 mm")] = from_card("plates.standoff")
+
+    @model_validator(mode="after")
+    def _not_below_the_border(self) -> Plate:
+        if self.height < self.width / 2:
+            raise problem(
+                f"a centreline {self.height:g} mm above the lower border lets a plate {self.width:g} mm wide hang "
+                f"below the bone; at least {self.width / 2:g} mm are needed",
+                "height",
+            )
+        return self
 
 
 class PerStump(Section):
@@ -145,7 +155,7 @@ class Screws(Section):
         json_schema_extra={"default_from": "parameter scenario.screws_per_stump"},
     )
     length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] = "bicortical"
-    minimal_distance_to_cut: Annotated[float, Quantity("mm", "1 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
+    minimal_distance_to_cut: Annotated[float, Quantity("mm", "2 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
 
 
 class Uniform(Section):

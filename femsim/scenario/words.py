@@ -12,8 +12,8 @@ from femsim.errors import InputError
 from femsim.parameters import Parameter
 from femsim.scenario import teeth
 from femsim.scenario.defaults import cards
-from femsim.scenario.quantities import Path, Quantity, closest, problem, problems, read_quantity, shown
-from femsim.units import format_quantity
+from femsim.scenario.quantities import Path, Quantity, closest, problem, problems, read_quantity
+from femsim.units import format_quantity, shown
 
 COORDINATE = Quantity("mm", "-1000 mm", "1000 mm")
 PARAMETER_OF_KEY = {
