@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from femsim.fem.places import average_stresses, stress_places
 from femsim.fem.solvers import make_solver
 from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
-from femsim.interface.condensation import Condensation, condense, reference_stiffness
+from femsim.interface.condensation import Condensation, Operator, condense, reference_stiffness
 from femsim.interface.contact import ContactSolver
 from femsim.interface.law import LawConstants, ScrewBoneLaw
 from femsim.interface.patches import Patches, build_patches, jump_operator
@@ -56,8 +56,18 @@ class Construct:
     solver: ContactSolver
 
 
-def construct(setting: Setting, mesh: Mesh, hooks: Hooks, degree: int = 2) -> Construct:
-    """Assemble, factorise and condense."""
+def construct(
+    setting: Setting, mesh: Mesh, hooks: Hooks, *, degree: int = 2, operator: Operator | None = None
+) -> Construct:
+    """Assemble, factorise and condense.
+
+    Parameters
+    ----------
+    degree : int
+        Of the finite-element space.
+    operator : Operator, optional
+        That of the run being resumed: taken as it is, so that resuming does not depend on how a solver rounds.
+    """
     parameters, operation = setting.parameters, setting.operation
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
@@ -82,6 +92,8 @@ def construct(setting: Setting, mesh: Mesh, hooks: Hooks, degree: int = 2) -> Co
             bite_spring=parameters["interface.bite_stiffness"],
             solver=make_solver("auto", n_dof=model.space.n_dof, announce=hooks.note),
         )
+    if operator is not None:
+        condensation = replace(condensation, operator=operator)
     solver = ContactSolver(condensation.operator, patches.thread_shape, law, parameters["interface.bite_stiffness"])
     return Construct(model, patches, bone, eqd2, law, condensation, solver)
 

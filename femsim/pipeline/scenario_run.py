@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
-from femsim.errors import FemsimError
+from femsim.errors import FemsimError, Stopped
 from femsim.interface.balance import Check, balance_checks
+from femsim.interface.condensation import Operator
 from femsim.interface.contact import ContactSolver
 from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewer, creep_guard
@@ -19,7 +21,8 @@ from femsim.loosening.criteria import Event
 from femsim.loosening.evolution import evolve
 from femsim.loosening.history import History
 from femsim.loosening.points import Outcome
-from femsim.mesh.files import write_mesh
+from femsim.mesh.cache import mesh_key
+from femsim.mesh.files import load_mesh, write_mesh
 from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
@@ -71,7 +74,10 @@ class ScenarioRun:
             if self.record.get("screws"):
                 self.page()
             raise
-        except BaseException as error:
+        except KeyboardInterrupt:
+            self.write(Stopped.status, "stopped at once")
+            raise
+        except Exception as error:
             self.write("failed", f"{type(error).__name__}: {error}")
             raise
         page = self.page()
@@ -96,12 +102,20 @@ class ScenarioRun:
         self.record.update(operation=records.operation_record(operation), warnings=list(operation.warnings))
         self.record["dropped_muscles"] = list(operation.dropped)
         write_table(self.folder / "plan.csv", operation.table())
-        made, from_cache, key = meshed(setting, self.hooks)
-        built = construct(setting, made, self.hooks)
+        known = self.folder / "mesh.npz"
+        if resume and known.is_file():
+            # Not from the cache: the mesher never makes the same mesh twice, and the operator belongs to this one.
+            made, from_cache, key = load_mesh(known), True, mesh_key(operation, setting.sizing)
+        else:
+            made, from_cache, key = meshed(setting, self.hooks)
+        stored = self.folder / "operator.npz"
+        built = construct(
+            setting, made, self.hooks, operator=Operator.load(stored) if resume and stored.is_file() else None
+        )
         self.record["mesh"] = {**records.mesh_record(made, key), "unknowns": built.model.space.n_dof}
-        if not resume:
+        if not stored.is_file():
             write_mesh(made, self.folder / "mesh.vtu")
-            built.condensation.operator.save(self.folder / "operator.npz")
+            built.condensation.operator.save(stored)
         case, chewer = loosening_case(setting, built)
         with self.hooks.timed("checking balances"):
             self.day_of_surgery(setting, built, case, chewer)
@@ -141,14 +155,16 @@ class ScenarioRun:
 
         with self.hooks.timed("years of chewing") as progress:
             try:
-                return evolve(
-                    case,
-                    setting.horizon,
-                    resume=stored,
-                    on_checkpoint=keep,
-                    should_stop=self.hooks.should_stop,
-                    on_progress=lambda day, horizon: progress(day / horizon),
-                )
+                # The dense problems are small: more threads wait for each other, and one gives the same bits anywhere.
+                with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
+                    return evolve(
+                        case,
+                        setting.horizon,
+                        resume=stored,
+                        on_checkpoint=keep,
+                        should_stop=self.hooks.should_stop,
+                        on_progress=lambda day, horizon: progress(day / horizon),
+                    )
             except FemsimError:
                 self.unfinished(setting, case)
                 raise

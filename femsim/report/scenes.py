@@ -17,8 +17,10 @@ from femsim.results import RunFolder
 if TYPE_CHECKING:
     import pyvista as pv
 
-BONE, TITANIUM, REMOVED, LOOSE = "#e9dcc3", "#aab2bd", "#b8a28c", "#c8380b"
+BONE, TITANIUM, REMOVED, LOOSE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b"
 SIZE = (1400, 1000)
+LABEL_HEIGHT = 6.5
+"""Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
 RENDER_SECONDS = 300
 """A software renderer needs seconds per picture; past this it hangs."""
 
@@ -41,7 +43,7 @@ def render_run(folder: RunFolder) -> None:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "femsim.report.scenes", str(folder.path)],
+            [sys.executable, "-m", "femsim.report", str(folder.path)],
             capture_output=True,
             text=True,
             timeout=RENDER_SECONDS,
@@ -72,7 +74,7 @@ def show_run(folder: RunFolder) -> None:
 def draw_operation(plotter: pv.Plotter, run: RunData) -> None:
     """Jaw, transparent removed part, plate and screws from the operated side."""
     surfaces = _surfaces(run.folder)
-    plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, specular=0.15)
+    plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, ambient=0.15)
     if "removed" in surfaces:
         plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
     _draw_hardware(plotter, surfaces)
@@ -144,8 +146,9 @@ def _draw_bone_field(
 
 
 def _draw_hardware(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData]) -> None:
-    plotter.add_mesh(surfaces["plate"], color=TITANIUM, smooth_shading=True, split_sharp_edges=True, specular=0.4)
-    plotter.add_mesh(surfaces["screws"], color="#8d97a5", specular=0.4)
+    shine = {"specular": 0.35, "ambient": 0.25}
+    plotter.add_mesh(surfaces["plate"], color=TITANIUM, smooth_shading=True, split_sharp_edges=True, **shine)
+    plotter.add_mesh(surfaces["screws"], color="#7c8794", **shine)
 
 
 def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
@@ -155,11 +158,11 @@ def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.Poly
         chosen = [screw for screw in run.record["operation"]["screws"] if loose.get(screw["name"], False) is wanted]
         if chosen:
             heads = np.array([screw["head"] for screw in chosen])
-            places = heads - 3.0 * np.array([screw["axis"] for screw in chosen]) + 1.5 * outward
+            places = heads + 3.0 * outward + np.array([0.0, 0.0, LABEL_HEIGHT])
             plotter.add_point_labels(
                 places,
-                [screw["name"] for screw in chosen],
-                font_size=24,
+                [screw["name"].removeprefix("screw-") for screw in chosen],
+                font_size=26,
                 text_color=colour,
                 bold=wanted,
                 shape="rounded_rect",
@@ -194,13 +197,13 @@ def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float,
 
 def _bar(title: str) -> dict[str, Any]:
     return {
-        "title": title,
-        "title_font_size": 24,
-        "label_font_size": 22,
+        "title": title + "\n",  # the empty line keeps the title clear of the numbers
+        "title_font_size": 26,
+        "label_font_size": 24,
         "position_x": 0.2,
-        "position_y": 0.03,
+        "position_y": 0.02,
         "width": 0.6,
-        "height": 0.09,
+        "height": 0.11,
         "n_labels": 5,
         "color": "black",
         "fmt": "%.3g",
@@ -236,7 +239,8 @@ SCENES: dict[str, tuple[Callable[[pv.Plotter, RunData], None], str]] = {
 }
 
 
-def _render_all(path: Path) -> None:
+def render_here(path: Path) -> None:
+    """Render every picture in this process; crashes with VTK where there is no GL library."""
     run = read_run(RunFolder(path))
     for name, (draw, needed) in SCENES.items():
         if not (path / needed).is_file():
@@ -249,7 +253,3 @@ def _render_all(path: Path) -> None:
         plotter.screenshot(part)
         part.replace(target)
         plotter.close()
-
-
-if __name__ == "__main__":
-    _render_all(Path(sys.argv[1]))
