@@ -104,10 +104,12 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
             length=screws.length,
         )
     if scenario.surface_path is not None:
-        marks = None if jaw.landmarks is None else {name: np.array(at) for name, at in jaw.landmarks.items()}
+        marks = None if jaw.landmarks is None else {str(name): np.array(at) for name, at in jaw.landmarks.items()}
         bone = jaw_from_surface(scenario.surface_path, marks)
     else:
-        bone = parametric_jaw(replace(MandibleShape.from_parameters(parameters), **(jaw.parametric or {})))
+        shape = MandibleShape.from_parameters(parameters)
+        # The schema lets only the names of the card through.
+        bone = parametric_jaw(replace(shape, **(jaw.parametric or {})))  # type: ignore[arg-type]
     segment = scenario.resection
     assert segment is not None  # the schema refuses a jaw without a resection
     return plan_operation(
