@@ -13,7 +13,8 @@ import typer
 
 from femsim import __version__
 from femsim.errors import ConvergenceError, InputError, Stopped
-from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, say, text_table
+from femsim.tables import plan_columns, screw_columns, text_table
+from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, quiet_libraries, say
 
 if TYPE_CHECKING:
     from femsim.scenario import Scenario
@@ -34,6 +35,8 @@ app = typer.Typer(
 _options: dict[str, bool] = {"debug": False}
 
 ScenarioFile = Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder in which the new folder of results is made.")]
+RUNS = Path("runs")
 
 
 def _version(asked: bool) -> None:
@@ -108,13 +111,13 @@ def check(
 
 
 @_command
-def plan(file: ScenarioFile) -> None:
+def plan(file: ScenarioFile, output: Output = RUNS) -> None:
     """Plan the operation without a mesh: plate, screws, their lengths and clearances, a picture."""
     from femsim import pipeline
 
     scenario = _load(file)
-    result = _with_hooks(lambda hooks: pipeline.plan(scenario, hooks))
-    say(text_table(result.table))
+    result = _with_hooks(lambda hooks: pipeline.plan(scenario, hooks, output))
+    say(text_table(plan_columns(result.table)))
     for warning in result.warnings:
         say(f"warning: {warning}", sys.stderr)
     if result.picture is not None:
@@ -122,12 +125,12 @@ def plan(file: ScenarioFile) -> None:
 
 
 @_command
-def mesh(file: ScenarioFile) -> None:
+def mesh(file: ScenarioFile, output: Output = RUNS) -> None:
     """Make the mesh (or take it from the cache) and print its quality."""
     from femsim import pipeline
 
     scenario = _load(file)
-    result = _with_hooks(lambda hooks: pipeline.mesh(scenario, hooks))
+    result = _with_hooks(lambda hooks: pipeline.mesh(scenario, hooks, output))
     say(text_table([{"quantity": key, "value": value} for key, value in result.mesh.items()]))
     say(f"mesh: {result.path}{' (from the cache)' if result.from_cache else ''}")
 
@@ -135,9 +138,7 @@ def mesh(file: ScenarioFile) -> None:
 @_command
 def run(
     file: ScenarioFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder in which the run folder is made.")] = Path(
-        "runs"
-    ),
+    output: Output = RUNS,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the unfinished run of this scenario.")] = False,
 ) -> None:
     """Run a scenario: mesh, tissue, years of chewing, screws, report. Ctrl-C stops cleanly."""
@@ -147,7 +148,7 @@ def run(
     result = _with_hooks(lambda hooks: pipeline.run(scenario, output, resume, hooks))
     for message in result.messages:
         say(message)
-    say(text_table(result.screws))
+    say(text_table(screw_columns(result.screws)))
     say(f"run: {result.folder} ({result.status})")
     if result.report is not None:
         say(f"report: {result.report}")
@@ -259,6 +260,8 @@ def schema() -> None:
 
 def main() -> None:
     """Run the command line."""
+    if "--debug" not in sys.argv:
+        quiet_libraries()
     app(prog_name="femsim")
 
 

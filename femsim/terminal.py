@@ -1,14 +1,16 @@
-"""What a person sees while a command works: progress, notes, tables, errors in one sentence, a clean stop."""
+"""What a person sees while a command works: progress, notes, errors in one sentence, a clean stop."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 """In a log file, progress of one stage is repeated at most this often."""
+NAME_WIDTH = 32
+"""Columns for the name of a stage on a terminal; the longest has 29 letters."""
 RESEARCH_ONLY = "Research use only: not a medical device, not for decisions about a patient."
 INTERNAL_ERROR = 1
 STOPPED = 4
@@ -29,6 +33,13 @@ STOPPED = 4
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print one line at once; to standard output unless another stream is given."""
     print(text, file=stream or sys.stdout, flush=True)
+
+
+def quiet_libraries() -> None:
+    """Keep logs and warnings of other libraries off the screen, where they would bury the one sentence that counts."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 class Screen:
@@ -47,10 +58,21 @@ class Screen:
     def __enter__(self) -> Screen:
         if self._stream.isatty() and os.environ.get("TERM") != "dumb":
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import (
+                BarColumn,
+                Progress,
+                SpinnerColumn,
+                TaskProgressColumn,
+                TextColumn,
+                TimeElapsedColumn,
+            )
 
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=Console(file=self._stream))
+            columns = (
+                *(SpinnerColumn(), TextColumn("{task.description}"), BarColumn()),
+                *(TaskProgressColumn(), TimeElapsedColumn()),
+            )
+            # Only the stage at work has a bar; a finished one becomes a line, in order with the notes.
+            self._bars = Progress(*columns, console=Console(file=self._stream), transient=True)
             self._bars.start()
         return self
 
@@ -88,12 +110,13 @@ class Screen:
     def _close(self, *, finished: bool) -> None:
         if self._name is None:
             return
+        seconds = time.monotonic() - self._start
         if self._bars is not None and self._task is not None:
+            self._bars.remove_task(self._task)
             if finished:
-                self._bars.update(self._task, total=1.0, completed=1.0)
-            self._bars.stop_task(self._task)
-        elif self._bars is None and finished:
-            say(f"{self._name}: {time.monotonic() - self._start:.1f} s", self._stream)
+                self.note(f"{self._name:<{NAME_WIDTH}}{seconds:8.1f} s")
+        elif finished:
+            say(f"{self._name}: {seconds:.1f} s", self._stream)
         self._name = self._task = None
 
 
@@ -124,33 +147,6 @@ class StopSwitch:
             raise KeyboardInterrupt
         self._asked = True
         self._note("stopping at the next safe point; once more to stop at once")
-
-
-def cell(value: object) -> str:
-    """Spell one value of a table."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return "-" if value != value else f"{value:.4g}"
-    if isinstance(value, tuple | list):
-        return " ".join(cell(item) for item in value)
-    return str(value)
-
-
-def text_table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Lay out rows with the same keys as aligned plain text, one line per row below the column names."""
-    if not rows:
-        return "(none)"
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    lines = [[key.replace("_", " ") for key in keys]]
-    lines += [[cell(row.get(key)) for key in keys] for row in rows]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(keys))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def error_log() -> Path:

@@ -80,9 +80,7 @@ def _value(text: str, unit: str) -> float:
         unknown = ", ".join(repr(one) for one in _names(error))
         raise InputError(f"unknown unit {unknown} in {shown(text)}; {wanted} is needed") from error
     except pint.DimensionalityError as error:
-        raise InputError(
-            f"{shown(text)} has the wrong dimension ({_dimension(error)}); {wanted} is needed"
-        ) from error
+        raise InputError(f"{shown(text)} has the wrong dimension ({_dimension(error)}); {wanted} is needed") from error
     except (ValueError, TypeError, OverflowError, pint.PintError) as error:  # such as a product of degrees Celsius
         raise InputError(f"{shown(text)} cannot be read; {wanted} is needed") from error
     if not math.isfinite(value):

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 import femsim
 from femsim.cli import app
 from femsim.errors import ConvergenceError, MeshError, Stopped
-from femsim.terminal import RESEARCH_ONLY, Screen, text_table
+from femsim.tables import plan_columns, screw_columns, text_table
+from femsim.terminal import RESEARCH_ONLY
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "scenarios" / "bench-block.yaml"
@@ -93,13 +94,13 @@ def test_check_prints_ok_and_values():
 def test_check_reports_all_files(tmp_path):
     """Errors of several files come together, one line each on standard error, with exit code 2."""
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(BENCH.read_text(encoding="utf-8").replace("20 N", "20").replace("gap", "gab"), encoding="utf-8")
+    wrong.write_text(BENCH.read_text(encoding="utf-8").replace("120 N", "120").replace("gap", "gab"), encoding="utf-8")
     result = call("check", wrong, BENCH, tmp_path / "none.yaml")
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert len(lines) == 3
     assert "did you mean 'gap'?" in lines[0]
-    assert "20 has no unit" in lines[1]
+    assert "120 has no unit" in lines[1]
     assert "no such file" in lines[2]
     assert str(BENCH) in result.stdout
 
@@ -112,26 +113,54 @@ def test_invalid_scenario_ends_every_command_with_two(pipeline, tmp_path, comman
     assert result.stderr == f"{tmp_path / 'none.yaml'}: no such file\n"
 
 
+PLANNED = {
+    "screw": "screw-1",
+    "stump": "mesial",
+    "head": (-14.52, -50.4, 117.0),
+    "axis": (0.0, 1.0, 0.0),
+    "diameter": 2.4,
+    "length": 17.0,
+    "length_in_bone": 9.123456,
+    "cortical_engagement": 7.5,
+    "bicortical": True,
+    "beyond_far_cortex": 0.4,
+    "distance_to_cut": 13.7,
+    "plate_clearance": (0.6, 0.7),
+}
+
+
 def test_plan_prints_the_table(pipeline, tmp_path):
-    """The plan shows its rows, its warnings and where the picture is."""
-    rows = [{"screw": "screw-1", "length_in_bone": 9.123456, "bicortical": True, "axis": (0.0, 1.0, 0.0)}]
-    pipeline.plan = lambda scenario, hooks: types.SimpleNamespace(
-        operation=None, table=rows, warnings=["close to the cut"], picture=tmp_path / "plan.png"
-    )
-    result = call("plan", BENCH)
+    """The plan shows its rows, its warnings and where the picture is, and writes where it is told to."""
+
+    def plan(scenario, hooks, output):
+        assert output == tmp_path / "plans"
+        return types.SimpleNamespace(
+            operation=None, table=[PLANNED], warnings=["close to the cut"], picture=tmp_path / "plan.png"
+        )
+
+    pipeline.plan = plan
+    result = call("plan", BENCH, "--output", tmp_path / "plans")
     assert result.exit_code == 0
-    assert "length in bone" in result.stdout
-    assert "9.123 " in result.stdout
+    assert "in bone" in result.stdout
+    assert " 9.1 " in result.stdout
     assert "yes" in result.stdout
+    assert "0.6-0.7" in result.stdout
     assert "plan.png" in result.stdout
     assert "warning: close to the cut" in result.stderr
 
 
 def test_mesh_says_whether_it_came_from_the_cache(pipeline, tmp_path):
-    """Quality is printed, and a cached mesh is said to be one."""
-    pipeline.mesh = lambda scenario, hooks: types.SimpleNamespace(
-        mesh={"tetrahedra": 1234, "smallest scaled Jacobian": 0.1234567}, from_cache=True, path=tmp_path / "mesh.vtu"
-    )
+    """Quality is printed, and a cached mesh is said to be one; results go to the folder runs unless told otherwise."""
+
+    def mesh(scenario, hooks, output):
+        assert output == Path("runs")
+        return types.SimpleNamespace(
+            mesh={"tetrahedra": 1234, "smallest scaled Jacobian": 0.1234567},
+            from_cache=True,
+            path=tmp_path / "mesh.vtu",
+        )
+
+    pipeline.mesh = mesh
     result = call("mesh", BENCH)
     assert result.exit_code == 0
     assert "1234" in result.stdout
@@ -139,8 +168,38 @@ def test_mesh_says_whether_it_came_from_the_cache(pipeline, tmp_path):
     assert "(from the cache)" in result.stdout
 
 
+LOOSE = {
+    "screw": "screw-10",
+    "stump": "mesial",
+    "loose": True,
+    "loose_day": 1094.6,
+    "criterion": "stiffness",
+    "motion_p50_um": 1.0,
+    "motion_p95_um": 212.3456,
+    "holding_ratio": 0.4217,
+    "lateral_ratio": 0.01139,
+    "bonded": 0.1887,
+    "clearance_um": 10.6,
+    "eqd2_gy": 60.0,
+    "length_mm": 17.0,
+}
+
+
+def test_tables_fit_a_terminal():
+    """The tables of screws show day, criterion and short numbers, within a hundred columns even for long entries."""
+    rows = [LOOSE, {**LOOSE, "loose": False, "loose_day": None, "criterion": "", "motion_p95_um": 1.388e-05}]
+    table = text_table(screw_columns(rows))
+    assert [line.split() for line in table.splitlines()[2:]] == [
+        ["screw-10", "mesial", "day", "1095", "stiffness", "212", "42", "1", "19", "10.6", "60.0"],
+        ["screw-10", "mesial", "no", "-", "0.0", "42", "1", "19", "10.6", "60.0"],
+    ]
+    for wide in (table, text_table(plan_columns([PLANNED]))):
+        assert max(map(len, wide.splitlines())) <= 100
+    assert "nan" not in text_table(screw_columns([{"screw": "screw-1", "motion_p95_um": float("nan")}]))
+
+
 def finished(folder: Path, status: str = "complete"):
-    rows = [{"screw": "screw-1", "stump": "mesial", "loose": False, "day": None, "motion_um": 12.3456}]
+    rows = [{"screw": "screw-1", "stump": "mesial", "loose": False, "loose_day": None, "motion_p95_um": 12.3456}]
     return types.SimpleNamespace(
         folder=folder,
         status=status,
@@ -166,7 +225,7 @@ def test_run_prints_screws_report_and_limits(pipeline, tmp_path):
     result = call("run", BENCH, "--output", tmp_path / "runs", "--resume")
     assert result.exit_code == 0
     assert seen == {"name": "bench-block", "runs": tmp_path / "runs", "resume": True, "stop": False}
-    assert "12.35" in result.stdout
+    assert "12.3" in result.stdout
     assert "no screw loosens" in result.stdout
     assert f"report: {tmp_path / 'r.html'}" in result.stdout
     assert result.stdout.rstrip().endswith(RESEARCH_ONLY)
@@ -295,11 +354,12 @@ def test_tissue_refuses_a_folder_that_is_not_there(tmp_path):
 def test_as_a_process(tmp_path):
     """Run as a program: exit code, one line on standard error, nothing on standard output, no traceback."""
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(BENCH.read_text(encoding="utf-8").replace("20 N", "20 kg"), encoding="utf-8")
+    wrong.write_text(BENCH.read_text(encoding="utf-8").replace("120 N", "120 kg"), encoding="utf-8")
+    line = 1 + next(k for k, text in enumerate(wrong.read_text(encoding="utf-8").splitlines()) if "120 kg" in text)
     done = process("check", wrong)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith(f"{wrong}:14: loading.tasks.0.force: '20 kg' has the wrong dimension")
+    assert done.stderr.startswith(f"{wrong}:{line}: loading.tasks.0.force: '120 kg' has the wrong dimension")
     assert process("check", BENCH).returncode == 0
     assert process("nonsense").returncode == 2
     assert "Traceback" not in process("run").stderr
@@ -323,23 +383,4 @@ def test_table_of_nothing_and_of_uneven_rows():
         "-    -",
         "yes  1.5 -",
     ]
-
-
-def test_screen_draws_bars_on_a_terminal_only():
-    """Bars need a terminal; a log file gets plain lines without control codes."""
-    import io
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    for stream, controls in ((Terminal(), True), (io.StringIO(), False)):
-        with Screen(stream) as screen:
-            screen.stage("mesh")
-            screen.progress("mesh", 0.5)
-            screen.note("[bold]kept as it is[/bold]")
-            screen.progress("solve", None)
-        assert ("\x1b" in stream.getvalue()) is controls
-        assert "[bold]kept as it is[/bold]" in stream.getvalue()
-        assert "mesh" in stream.getvalue()
-        assert "solve" in stream.getvalue()
+    assert text_table([{"n": 1.0}, {"n": 200}, {"n": None}]).splitlines() == ["  n", "---", "  1", "200", "  -"]

@@ -1,12 +1,15 @@
-"""The scenario gallery: every file is valid, opens with its question and can be planned."""
+"""The scenario gallery: every file is valid, opens with its question, and its operation can be planned."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from femsim.parameters import load_parameters
+from femsim.pipeline import Hooks
+from femsim.pipeline.setting import prepare
 from femsim.scenario import dump_scenario, load_scenario, notices, scenario_hash
 
 FOLDER = Path(__file__).resolve().parents[2] / "scenarios"
@@ -20,6 +23,8 @@ NEEDED = {
     "four-screws",
     "bench-block",
 }
+COMMON = {"jaw", "resection", "simulate", "mesh", "parameters"}
+"""Sections that all jaws of the gallery share."""
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
@@ -57,6 +62,19 @@ def test_resolved_form_loads_again_to_the_same_scenario(path, tmp_path):
     assert scenario_hash(again) == scenario_hash(scenario)
 
 
+@each
+def test_can_be_planned(path):
+    """Every scenario gives an operation: its plate lies on the bone, and every screw it asks for holds in bone."""
+    scenario = load_scenario(path)
+    made = prepare(scenario, Hooks())
+    wanted = scenario.screws.per_stump
+    assert len(made.operation.screws) == wanted.mesial + wanted.distal
+    assert all(screw.bicortical for screw in made.operation.screws)
+    assert made.operation.dropped == ()
+    eqd2 = made.tissue.eqd2(np.array([screw.tip for screw in made.operation.screws]))
+    assert bool(eqd2.max() > 30) is (scenario.irradiation is not None)
+
+
 def test_comparisons_differ_in_one_thing():
     """Scenarios that are compared differ only in what their question names."""
 
@@ -68,3 +86,6 @@ def test_comparisons_differ_in_one_thing():
     assert differences("healthy-jaw", "60gy-12-months") == {"irradiation"}
     assert differences("60gy-12-months", "70gy-6-months") == {"irradiation"}
     assert differences("60gy-12-months", "thin-plate") == {"plate"}
+    thick, thin = (load_scenario(FOLDER / f"{name}.yaml").plate for name in ("60gy-12-months", "thin-plate"))
+    assert (thick.height, thick.standoff) == (thin.height, thin.standoff)
+    assert {key for key in NEEDED - {"bench-block"} if differences(key, "60gy-12-months") & COMMON} == set()
