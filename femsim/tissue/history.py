@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 
 from femsim.errors import InputError
 from femsim.tissue.constants import TissueConstants
-from femsim.tissue.kinetics import NO_HYPERBARIC, Environment, Hyperbaric, environment
+from femsim.tissue.environment import NO_HYPERBARIC, Environment, Hyperbaric, environment
+from femsim.tissue.laws import PUBLISHED, Laws
 
 Array = NDArray[np.float64]
 
 STEP = 6.0
 """Days; leaves less than 1e-7 over the ranges of the card, where the oxygen limit sets in with a kink inside a step."""
+
+FEWEST_CELLS = 1e-300
+"""Share of osteogenic cells; keeps its inverse finite at absurd doses."""
 
 _NODES = np.array([0.0, 0.5 - np.sqrt(5.0) / 10.0, 0.5 + np.sqrt(5.0) / 10.0, 1.0])
 """Four-point Lobatto nodes of the unit interval."""
@@ -52,7 +56,7 @@ def integrate_balance(
     constants: TissueConstants,
     *,
     hyperbaric: Hyperbaric = NO_HYPERBARIC,
-    disabled: frozenset[str] = frozenset(),
+    laws: Laws = PUBLISHED,
 ) -> Balance:
     """Integrate the balances of osteogenic cells and density from the end of radiotherapy.
 
@@ -68,8 +72,8 @@ def integrate_balance(
     days : ndarray, (k,)
         Since the end of radiotherapy, ascending, 0 or more.
     constants : TissueConstants
-    hyperbaric, disabled
-        See :func:`femsim.tissue.kinetics.environment`.
+    hyperbaric, laws
+        See :func:`femsim.tissue.environment.environment`.
     """
     c = constants
     if days.size and (days[0] < 0.0 or np.any(np.diff(days) < 0.0)):
@@ -77,8 +81,8 @@ def integrate_balance(
             "days since radiotherapy must ascend from 0 or later; surgery before radiotherapy is not modelled"
         )
     times = _time_grid(days, hyperbaric)
-    cells_off = "cells" in disabled
-    inverse = np.zeros_like(dose) if cells_off else np.expm1(c.sC * dose)  # z = 1/C - 1
+    recovery = laws.cells.recovery(c)
+    inverse = 1.0 / np.maximum(laws.cells.survivors(dose, c), FEWEST_CELLS) - 1.0  # z = 1/C - 1
     loss = np.zeros_like(dose)
     wanted = np.searchsorted(times, days)
     first_of = dict(zip(*np.unique(wanted, return_index=True), strict=True))
@@ -94,30 +98,24 @@ def integrate_balance(
         start, length = float(times[node]), float(times[node + 1] - times[node])
         moments = start + length * _NODES[:, None]
         around = environment(
-            dose[None, :], moments, c, hyperbaric=hyperbaric, disabled=disabled, treated=start >= hyperbaric.day
+            dose[None, :], moments, c, hyperbaric=hyperbaric, laws=laws, treated=start >= hyperbaric.day
         )
-        inverse, loss = _step(inverse, loss, around, length, c, cells_off)
+        inverse, loss = _step(inverse, loss, around, length, recovery, c.tau_rho)
         record(node + 1)
     return Balance(C=1.0 / (1.0 + inverse_at), density_loss=loss_at)
 
 
 def _step(
-    inverse: Array, loss: Array, around: Environment, length: float, c: TissueConstants, cells_off: bool
+    inverse: Array, loss: Array, around: Environment, length: float, recovery: float, turnover: float
 ) -> tuple[Array, Array]:
     limit = around.O
-    if cells_off:
-        cells = np.ones_like(limit)
-        after = inverse
-    else:
-        grown = c.krep * length * (_WEIGHTS @ limit)
-        fed = c.krep * length * (_WEIGHTS @ (np.exp(grown) * (1.0 - limit)))
-        inside = np.exp(-grown) * (inverse + fed)
-        cells = 1.0 / (1.0 + inside)
-        after = inside[-1]
-    pace = length / c.tau_rho
-    missing = 1.0 - cells * limit
+    grown = recovery * length * (_WEIGHTS @ limit)
+    fed = recovery * length * (_WEIGHTS @ (np.exp(grown) * (1.0 - limit)))
+    inside = np.exp(-grown) * (inverse + fed)
+    pace = length / turnover
+    missing = 1.0 - limit / (1.0 + inside)
     later = np.exp(-pace) * (loss + pace * (_WEIGHTS[-1] @ (np.exp(pace * _NODES)[:, None] * missing)))
-    return after, later
+    return inside[-1], later
 
 
 def _time_grid(days: Array, hyperbaric: Hyperbaric) -> Array:

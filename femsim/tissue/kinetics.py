@@ -1,14 +1,10 @@
-"""Closed forms of the tissue model: vessels, osteocytes, oxygen and matrix quality after radiotherapy."""
+"""Closed forms of the published laws: vessels, cells, oxygen and matrix quality after radiotherapy."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from femsim.errors import InputError
 from femsim.tissue.constants import TissueConstants
 
 Array = NDArray[np.float64]
@@ -16,45 +12,6 @@ Array = NDArray[np.float64]
 QUALITY_FLOOR = 0.01
 """Numerical guard, not physics: the ranges of aQ and Emax meet at 1.08, where very high doses would make Q negative
 and its power undefined. Out of reach with the card's values (Q stays above 0.52)."""
-
-MECHANISMS = frozenset({"vessels", "oxygen", "cells"})
-"""The three mechanisms of late radiation damage (the three H's), each of which can be switched off."""
-
-
-def checked_mechanisms(disabled: Iterable[str]) -> frozenset[str]:
-    """Return the set of switched-off mechanisms, or raise InputError for an unknown name."""
-    names = frozenset(disabled)
-    unknown = sorted(names - MECHANISMS)
-    if unknown:
-        raise InputError(
-            f"mechanism {unknown[0]!r} is unknown; those that can be switched off are {', '.join(sorted(MECHANISMS))}"
-        )
-    return names
-
-
-@dataclass(frozen=True)
-class Hyperbaric:
-    """A course of hyperbaric oxygen that ends on one day.
-
-    Attributes
-    ----------
-    sessions : float
-        Number of sessions; 0 is no treatment.
-    day : float
-        Day since the end of radiotherapy from which the gained vessels count.
-    """
-
-    sessions: float = 0.0
-    day: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (np.isfinite(self.sessions) and self.sessions >= 0.0):
-            raise InputError(f"the number of hyperbaric sessions is {self.sessions:g}; it must be 0 or more")
-        if not (np.isfinite(self.day) and self.day >= 0.0):
-            raise InputError(f"hyperbaric oxygen ends on day {self.day:g} after radiotherapy; it must be 0 or later")
-
-
-NO_HYPERBARIC = Hyperbaric()
 
 
 def vessels(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
@@ -69,23 +26,15 @@ def vessels(dose: Array, day: Array | float, constants: TissueConstants) -> Arra
     return np.asarray(1.0 + late_loss * np.expm1(-np.asarray(day) / c.tauV))
 
 
-def hyperbaric_vessels(natural: Array, dose: Array, constants: TissueConstants, hyperbaric: Hyperbaric) -> Array:
-    """Raise ``natural`` vessel density to the floor that hyperbaric oxygen leaves from its day on.
-
-    On that day ``V`` grows by ``etaH max(0, VH - V) (1 - exp(-n/nH))``; the value reached is held as a floor.
-    """
-    if hyperbaric.sessions == 0.0:
-        return natural
-    c = constants
-    reached = vessels(dose, hyperbaric.day, c)
-    gain = -c.etaH * np.maximum(0.0, c.hbo_target - reached) * np.expm1(-hyperbaric.sessions / c.hbo_sessions)
-    return np.maximum(natural, reached + gain)
-
-
 def osteocytes(dose: Array, day: Array | float, constants: TissueConstants) -> Array:
     """Surviving share of osteocytes, ``N = 1 - Emax (1 - exp(-D/DE)) (1 - exp(-t/tauN))``."""
     c = constants
     return np.asarray(1.0 - c.Emax * np.expm1(-dose / c.DE) * np.expm1(-np.asarray(day) / c.tauN))
+
+
+def survivors(dose: Array, constants: TissueConstants) -> Array:
+    """Osteogenic cells left on the day radiotherapy ends, ``C(0) = exp(-sC D)``."""
+    return np.asarray(np.exp(-constants.sC * dose))
 
 
 def oxygen(vessel: Array, osteocyte: Array, constants: TissueConstants) -> Array:
@@ -108,14 +57,13 @@ def _krogh_factor(vessel: Array | np.float64, constants: TissueConstants) -> Arr
     return np.asarray(squared * squared * np.log(squared) / (squared - 1.0) - squared - 0.5 * (squared - 1.0))
 
 
-def oxygen_response(pressure: Array, constants: TissueConstants) -> Array:
+def oxygen_response(pressure: Array, healthy: Array, constants: TissueConstants) -> Array:
     """Oxygen limit of the bone-forming cells, ``O = min(1, phi(p)/phi(p0))`` with the Hill curve ``phi``.
 
-    The reference is the pressure that the oxygen model gives for healthy bone (p0 up to rounding), so that healthy
+    ``healthy`` is the pressure that the law of oxygen gives for healthy bone (p0 up to rounding), so that healthy
     tissue has exactly 1.
     """
     c = constants
-    healthy = oxygen(np.ones(1), np.ones(1), c)
     # phi(p)/phi(p0) = (1 + (p50/p0)^h) / (1 + (p50/p)^h): one power per point.
     response = (1.0 + (c.p50 / healthy) ** c.h) / (1.0 + (c.p50 / pressure) ** c.h)
     return np.minimum(1.0, response)
@@ -136,55 +84,3 @@ def _relative_decay(z: Array) -> Array:
     """Return (1 - exp(-z))/z, 1 at z = 0."""
     safe = np.where(z == 0.0, 1.0, z)
     return np.where(z == 0.0, 1.0, -np.expm1(-safe) / safe)
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What surrounds the cells at given doses and one day: V, N over healthy, oxygen pressure p [mmHg] and limit O."""
-
-    V: Array
-    N: Array
-    p: Array
-    O: Array  # noqa: E741  (the symbol of the model)
-
-
-def environment(
-    dose: Array,
-    day: Array | float,
-    constants: TissueConstants,
-    *,
-    hyperbaric: Hyperbaric = NO_HYPERBARIC,
-    disabled: frozenset[str] = frozenset(),
-    treated: bool | None = None,
-) -> Environment:
-    """Evaluate vessels, osteocytes and oxygen.
-
-    Parameters
-    ----------
-    dose : ndarray
-        EQD2, Gy.
-    day : float or ndarray broadcast with ``dose``
-        Since the end of radiotherapy.
-    constants : TissueConstants
-    hyperbaric : Hyperbaric
-        Hyperbaric oxygen.
-    disabled : frozenset of str
-        Mechanisms switched off: ``vessels`` keeps V at 1, ``oxygen`` keeps p and O healthy, ``cells`` keeps N (and,
-        in the cell balance, C) at 1.
-    treated : bool, optional
-        Whether hyperbaric oxygen has ended; by default where ``day >= hyperbaric.day``.
-    """
-    shape = np.broadcast_shapes(np.shape(dose), np.shape(day))
-    if "vessels" in disabled:
-        vessel = np.ones(shape)
-    else:
-        vessel = vessels(dose, day, constants)
-        if hyperbaric.sessions > 0.0 and treated is not False:
-            raised = hyperbaric_vessels(vessel, dose, constants, hyperbaric)
-            vessel = raised if treated else np.where(np.asarray(day) >= hyperbaric.day, raised, vessel)
-    osteocyte = np.ones(shape) if "cells" in disabled else osteocytes(dose, day, constants)
-    if "oxygen" in disabled:
-        pressure = oxygen(np.ones(shape), np.ones(shape), constants)
-        return Environment(V=vessel, N=osteocyte, p=pressure, O=np.ones(shape))
-    pressure = oxygen(vessel, osteocyte, constants)
-    return Environment(V=vessel, N=osteocyte, p=pressure, O=oxygen_response(pressure, constants))

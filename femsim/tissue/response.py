@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,13 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from femsim.errors import InputError
 from femsim.tissue.constants import TissueConstants
+from femsim.tissue.environment import Hyperbaric, environment
 from femsim.tissue.history import integrate_balance
-from femsim.tissue.kinetics import (
-    Hyperbaric,
-    checked_mechanisms,
-    environment,
-    matrix_quality,
-)
+from femsim.tissue.laws import PUBLISHED, Laws
 
 Array = NDArray[np.float64]
 
@@ -117,7 +112,7 @@ def tissue_state(
     *,
     hbo_sessions: float = 0.0,
     hbo_day: float | None = None,
-    disabled: Iterable[str] = (),
+    laws: Laws = PUBLISHED,
 ) -> TissueState:
     """State of bone at points, by direct integration (no table).
 
@@ -135,13 +130,13 @@ def tissue_state(
         Sessions of hyperbaric oxygen.
     hbo_day : float, optional
         Day since radiotherapy on which they end; by default ``days_since_rt`` (treatment right before surgery).
-    disabled : iterable of str
-        Mechanisms switched off, out of ``vessels``, ``oxygen``, ``cells``.
+    laws : Laws
+        Law of each mechanism; ``Laws().without("oxygen")`` switches one off.
 
     Raises
     ------
     InputError
-        Negative or non-finite dose or day, unknown mechanism.
+        Negative or non-finite dose or day.
 
     Examples
     --------
@@ -153,12 +148,10 @@ def tissue_state(
     """
     dose = checked_dose(eqd2)
     day = checked_day(days_since_rt)
-    off = checked_mechanisms(disabled)
     hyperbaric = Hyperbaric(hbo_sessions, day if hbo_day is None else hbo_day)
     distinct, place = np.unique(dose, return_inverse=True)
-    balance = integrate_balance(distinct, np.array([day]), constants, hyperbaric=hyperbaric, disabled=off)
-    around = environment(distinct, day, constants, hyperbaric=hyperbaric, disabled=off)
-    quality = np.ones_like(distinct) if "cells" in off else matrix_quality(distinct, day, constants)
+    balance = integrate_balance(distinct, np.array([day]), constants, hyperbaric=hyperbaric, laws=laws)
+    around = environment(distinct, day, constants, hyperbaric=hyperbaric, laws=laws)
     return TissueState(
         V=around.V[place],
         N=around.N[place],
@@ -167,6 +160,6 @@ def tissue_state(
         C=balance.C[0][place],
         rho_cortical=1.0 - constants.aC * balance.density_loss[0][place],
         rho_trabecular=1.0 - constants.aT * balance.density_loss[0][place],
-        Q=quality[place],
+        Q=laws.cells.matrix_quality(distinct, day, constants)[place],
         constants=constants,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,9 @@ from scipy.interpolate import CubicSpline
 
 from femsim.errors import InputError
 from femsim.tissue.constants import TissueConstants
+from femsim.tissue.environment import Hyperbaric, environment
 from femsim.tissue.history import integrate_balance
-from femsim.tissue.kinetics import Hyperbaric, checked_mechanisms, environment, matrix_quality, oxygen_response
+from femsim.tissue.laws import PUBLISHED, Laws
 from femsim.tissue.response import TissueState, checked_day, checked_dose
 
 Array = NDArray[np.float64]
@@ -42,15 +42,15 @@ class PatchHistories:
     coefficients : ndarray, (4, k - 1, 6, p)
         Powers of the time since the knot, highest first, of V, N, p, C, density loss and Q.
     constants : TissueConstants
-    disabled : frozenset of str
-        Mechanisms switched off.
+    laws : Laws
+        Law of each mechanism.
     """
 
     eqd2: Array
     days: Array
     coefficients: Array
     constants: TissueConstants
-    disabled: frozenset[str]
+    laws: Laws
 
     def at(self, day: float) -> TissueState:
         """Return the state on a day since surgery, 0 to the horizon of the table."""
@@ -60,8 +60,7 @@ class PatchHistories:
         cubic = self.coefficients[:, span]
         V, N, p, C, loss, Q = ((cubic[0] * past + cubic[1]) * past + cubic[2]) * past + cubic[3]
         c = self.constants
-        limit = np.ones_like(p) if "oxygen" in self.disabled else oxygen_response(p, c)
-        return TissueState(V, N, p, limit, C, 1.0 - c.aC * loss, 1.0 - c.aT * loss, Q, c)
+        return TissueState(V, N, p, self.laws.limit(p, c), C, 1.0 - c.aC * loss, 1.0 - c.aT * loss, Q, c)
 
 
 class TissueTable:
@@ -80,8 +79,8 @@ class TissueTable:
         Greatest dose asked for later, Gy.
     hbo_sessions : float
         Sessions of hyperbaric oxygen, given right before surgery.
-    disabled : iterable of str
-        Mechanisms switched off, out of ``vessels``, ``oxygen``, ``cells``.
+    laws : Laws
+        Law of each mechanism.
 
     Examples
     --------
@@ -101,7 +100,7 @@ class TissueTable:
         horizon: float,
         eqd2_max: float,
         hbo_sessions: float = 0.0,
-        disabled: Iterable[str] = (),
+        laws: Laws = PUBLISHED,
     ) -> None:
         if not (np.isfinite(horizon) and horizon > 0.0):
             raise InputError(f"the horizon of the tissue table is {horizon:g} days; it must be more than 0")
@@ -109,7 +108,7 @@ class TissueTable:
         self.surgery_day = checked_day(surgery_day)
         self.horizon = float(horizon)
         self.eqd2_max = float(checked_dose([eqd2_max])[0])
-        self.disabled = checked_mechanisms(disabled)
+        self.laws = laws
         self.hyperbaric = Hyperbaric(hbo_sessions, self.surgery_day)
         nodes = max(int(np.ceil(self.eqd2_max / DOSE_STEP)), 4) + 1
         self._dose: Array = DOSE_STEP * np.arange(nodes, dtype=np.float64)
@@ -119,7 +118,7 @@ class TissueTable:
             self.surgery_day + self._days,
             constants,
             hyperbaric=self.hyperbaric,
-            disabled=self.disabled,
+            laws=self.laws,
         )
         self._balance = CubicSpline(self._days, np.stack([balance.C, balance.density_loss], axis=-1), axis=0)
 
@@ -137,8 +136,8 @@ class TissueTable:
         day = _inside(day, self.horizon, "day", "days since surgery")
         C, loss = CubicSpline(self._dose, self._balance(day), axis=0)(dose).T
         c, since_rt = self.constants, self.surgery_day + day
-        around = environment(dose, since_rt, c, hyperbaric=self.hyperbaric, disabled=self.disabled, treated=True)
-        quality = np.ones_like(dose) if "cells" in self.disabled else matrix_quality(dose, since_rt, c)
+        around = environment(dose, since_rt, c, hyperbaric=self.hyperbaric, laws=self.laws, treated=True)
+        quality = self.laws.cells.matrix_quality(dose, since_rt, c)
         return TissueState(around.V, around.N, around.p, around.O, C, 1.0 - c.aC * loss, 1.0 - c.aT * loss, quality, c)
 
     def histories(self, eqd2: ArrayLike) -> PatchHistories:
@@ -162,7 +161,7 @@ class TissueTable:
             days=self._days,
             coefficients=np.ascontiguousarray(coefficients[..., place]),
             constants=self.constants,
-            disabled=self.disabled,
+            laws=self.laws,
         )
 
     def _checked(self, eqd2: ArrayLike) -> Array:

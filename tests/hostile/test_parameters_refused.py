@@ -9,6 +9,7 @@ from femsim.errors import InputError
 from femsim.parameters import Parameter, ParameterSet, cards, load_parameters
 from femsim.tissue import (
     Course,
+    Laws,
     TargetField,
     TissueConstants,
     TissueTable,
@@ -125,7 +126,7 @@ def test_bad_course(build, message):
         (lambda: tissue_state([np.inf], 10.0, CONSTANTS), "not a finite number"),
         (lambda: tissue_state(60.0, 10.0, CONSTANTS), r"shape \(n,\)"),
         (lambda: tissue_state([60.0], -1.0, CONSTANTS), "surgery before radiotherapy"),
-        (lambda: tissue_state([60.0], 10.0, CONSTANTS, disabled={"vesels"}), "'vesels' is unknown"),
+        (lambda: Laws().without("vesels"), "'vesels' is unknown"),
         (lambda: tissue_state([60.0], 10.0, CONSTANTS, hbo_sessions=-1.0), "hyperbaric sessions is -1"),
         (lambda: TissueTable(CONSTANTS, surgery_day=365.0, horizon=0.0, eqd2_max=70.0), "horizon"),
         (lambda: TissueTable(CONSTANTS, surgery_day=-1.0, horizon=10.0, eqd2_max=70.0), "surgery before radiotherapy"),

@@ -9,6 +9,8 @@ import pytest
 
 from femsim.parameters import load_parameters
 from femsim.tissue import (
+    MECHANISMS,
+    Laws,
     TissueConstants,
     TissueTable,
     bonded_history,
@@ -25,7 +27,7 @@ RATIOS = (
     *("V", "N", "O", "C", "Phi", "rho_cortical", "rho_trabecular", "Q"),
     *("E_cortical", "E_trabecular", "strength_cortical", "strength_trabecular"),
 )
-ALL = {"vessels", "oxygen", "cells"}
+ALL = MECHANISMS
 
 
 def assert_healthy(state):
@@ -60,8 +62,8 @@ def test_end_of_radiotherapy():
 
 def test_everything_switched_off_is_healthy():
     """With all three mechanisms switched off any dose leaves healthy bone, exactly."""
-    assert_healthy(tissue_state([10.0, 70.0], 365.0, CONSTANTS, disabled=ALL))
-    table = TissueTable(CONSTANTS, surgery_day=365.0, horizon=100.0, eqd2_max=70.0, disabled=ALL)
+    assert_healthy(tissue_state([10.0, 70.0], 365.0, CONSTANTS, laws=Laws().without(*ALL)))
+    table = TissueTable(CONSTANTS, surgery_day=365.0, horizon=100.0, eqd2_max=70.0, laws=Laws().without(*ALL))
     assert_healthy(table.histories([10.0, 70.0]).at(50.0))
 
 
@@ -71,7 +73,7 @@ def test_everything_switched_off_is_healthy():
 )
 def test_one_mechanism_switched_off(disabled, kept, moved):
     """A mechanism that is switched off stays healthy while the others still act; each one costs activity."""
-    state = tissue_state([60.0], 365.0, CONSTANTS, disabled={disabled})
+    state = tissue_state([60.0], 365.0, CONSTANTS, laws=Laws().without(disabled))
     assert getattr(state, kept)[0] == 1.0
     assert getattr(state, moved)[0] < 1.0
     assert state.Phi[0] > tissue_state([60.0], 365.0, CONSTANTS).Phi[0]

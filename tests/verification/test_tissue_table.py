@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from femsim.parameters import load_parameters
-from femsim.tissue import TissueConstants, TissueTable, tissue_state
+from femsim.tissue import Laws, TissueConstants, TissueTable, tissue_state
 from femsim.tissue.table import TABLE_ERROR
 
 PARAMETERS = load_parameters()
@@ -68,8 +68,8 @@ def test_short_horizon():
 def test_switched_off_mechanisms_reach_the_table(mechanism):
     """A table with one mechanism off equals direct integration with it off."""
     doses = np.array([20.0, 45.0, 66.0])
-    table = TissueTable(NOMINAL, surgery_day=365.0, horizon=400.0, eqd2_max=70.0, disabled={mechanism})
-    exact = tissue_state(doses, 665.0, NOMINAL, disabled={mechanism})
+    table = TissueTable(NOMINAL, surgery_day=365.0, horizon=400.0, eqd2_max=70.0, laws=Laws().without(mechanism))
+    exact = tissue_state(doses, 665.0, NOMINAL, laws=Laws().without(mechanism))
     for state in (table.at(doses, 300.0), table.histories(doses).at(300.0)):
         for name in RATIOS:
             assert getattr(state, name) == pytest.approx(getattr(exact, name), abs=TABLE_ERROR), name
