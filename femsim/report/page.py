@@ -96,7 +96,7 @@ def _charts(run: RunData) -> dict[str, Markup]:
             "Thread hold left on the interface of every screw",
         ),
     }
-    images = {}
+    images = dict.fromkeys(makers, Markup(""))  # a stopped run has no tables for some of them
     for name, (make, available, alt) in makers.items():
         if available:
             source = _data_uri("image/svg+xml", make(run).encode("utf-8"))
@@ -121,6 +121,6 @@ def _number(value: Any, digits: int = 3) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e6:
-        text = f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
-        return text
+        # What rounds up to the next power of ten would get an exponent.
+        return f"{value:,.{digits}g}" if abs(value) < 10**digits - 0.5 else f"{value:,.0f}"
     return f"{value:.{digits}g}"
