@@ -1,0 +1,242 @@
+"""The page of a run, from a run folder written by hand: what it says, what it must never contain."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_models import bench
+
+from femsim.errors import FemsimError
+from femsim.report import page, words, write_report
+from femsim.report.read import read_run
+from femsim.results import RunFolder, write_bytes, write_table
+from femsim.results.records import opening_record
+
+SCREWS = ("screw-1", "screw-2")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+NO_PICTURES = "no pictures: the renderer stopped; install libegl1"
+
+
+def state(screw: str, motion: float) -> dict[str, Any]:
+    return {
+        "screw": screw,
+        "motion_p50_um": 0.5 * motion,
+        "motion_p95_um": motion,
+        "motion_max_um": 2 * motion,
+        "holding_n": 1234.5678,
+        "holding_ratio": 0.9,
+        "lateral_ratio": 0.8,
+        "axial_ratio": 0.9,
+        "bonded": 0.3,
+        "damage": 1e-5,
+        "clearance_um": 2.5,
+        "failed_share": 0.0,
+        "torque_ratio": None,
+    }
+
+
+def screw_row(screw: str, motion: float, loose_day: float | None = None) -> dict[str, Any]:
+    return {
+        "stump": "A",
+        "loose": loose_day is not None,
+        "loose_day": loose_day,
+        "onset_day": loose_day,
+        "loose_cycles": None if loose_day is None else 1600 * loose_day,
+        "criterion": "" if loose_day is None else "motion",
+        **state(screw, motion),
+        "eqd2_gy": 60.0,
+        "diameter_mm": 2.4,
+        "length_mm": 14.0,
+        "length_in_bone_mm": 10.0,
+        "distance_to_cut_mm": 5.0,
+    }
+
+
+def loosened(screw: str, day: float) -> dict[str, Any]:
+    return {
+        "day": day,
+        "cycles": 1600 * day,
+        "kind": "screw loose",
+        "subject": screw,
+        "criterion": "motion",
+        "onset": day - 7.0,
+        "text": f"screw {screw} counts as loose (motion)",
+        "causes": ["a & b wore its thread"],
+    }
+
+
+def written(folder: Path, tables: bool = True, **changes: Any) -> RunFolder:
+    """A run folder as a run of two screws leaves it; ``changes`` replace entries of its record."""
+    run = RunFolder.create(folder, "made", "01234567")
+    record = {
+        **opening_record(bench("made", years=1.0), "01234567"),
+        "status": "complete",
+        "reason": "",
+        "timings": {"meshing": 1.25},
+        "screws": [screw_row("screw-1", 20.0), screw_row("screw-2", 75.0)],
+        "checks": [{"name": "reactions", "value": 1.23456e-12, "limit": 1e-6, "unit": "", "passed": True}],
+    }
+    run.write_record(record | changes)
+    if tables:
+        days = [{"day": day, "cycles": 1600 * day, "bite_factor": 1.0} for day in (0.0, 10.0, 365.25)]
+        write_table(run / "timeline.csv", [when | state(screw, 20.0) for when in days for screw in SCREWS])
+        patch = {"ring": 0, "sector": 0, "thread_hold": 0.5}
+        write_table(run / "patches.csv", [{"patch": k, "screw": name, **patch} for k, name in enumerate(SCREWS)])
+    return run
+
+
+@pytest.fixture
+def without_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: RunFolder) -> None:
+        raise FemsimError(NO_PICTURES)
+
+    monkeypatch.setattr(page, "render_run", refuse)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("without_renderer")
+class TestPage:
+    """What every page shows and never contains."""
+
+    def test_nothing_is_loaded_from_outside(self, tmp_path: Path) -> None:
+        """The page is one file: no reference leaves it, no script is in it, and a policy forbids both."""
+        folder = written(tmp_path)
+        write_bytes(folder / "pictures" / "operation.png", PIXEL)
+        content = text_of(write_report(folder))
+        assert re.search(r'http-equiv="Content-Security-Policy" content="default-src \'none\'', content)
+        references = re.findall(r"""(?:src|href|srcset|action|data|poster)\s*=\s*["']?([^"'\s>]*)""", content)
+        assert references
+        assert all(reference.startswith("data:image/") for reference in references)
+        assert not re.search(r"url\(|@import|<script|<link|<iframe|<base|\son\w+\s*=", content)
+
+    def test_charts_refer_to_nothing_outside(self, tmp_path: Path) -> None:
+        """The embedded SVG charts are as self-contained as the page around them."""
+        content = text_of(write_report(written(tmp_path)))
+        charts = [base64.b64decode(found).decode() for found in re.findall(r"svg\+xml;base64,([^\"]+)", content)]
+        assert len(charts) == 3
+        for chart in charts:
+            links = re.findall(r"""(?:href|src)\s*=\s*"([^"]*)"|url\(([^)]*)\)""", chart)
+            assert all((first or second).startswith(("#", "data:image/png;")) for first, second in links)
+            assert "<script" not in chart
+
+    def test_research_use_is_said(self, tmp_path: Path) -> None:
+        """Nobody reads a result without reading that it is for research only."""
+        content = text_of(write_report(written(tmp_path)))
+        assert "Research use only" in content
+        assert content.index("Research use only") < content.index("<main>")
+
+    def test_answer_comes_first(self, tmp_path: Path) -> None:
+        """The first lines say that all screws hold, for how long, and which is nearest to a limit."""
+        content = text_of(write_report(written(tmp_path)))
+        head = html.unescape(content[: content.index("<main>")])
+        assert "All 2 screws hold for 1.0 years" in head
+        assert "screw screw-2 moves 75 µm of 150 µm allowed" in head
+
+    def test_loose_screw_is_the_headline(self, tmp_path: Path) -> None:
+        """A loosening is told with screw, day, cycles, criterion and cause."""
+        events = [loosened("screw-2", 214.0)]
+        screws = [screw_row("screw-1", 20.0), screw_row("screw-2", 190.0, 214.0)]
+        content = html.unescape(text_of(write_report(written(tmp_path, events=events, screws=screws))))
+        assert "1 of 2 screws loosen, the first (screw-2) by month 7 (day 214)" in content
+        assert "after 342,400 chewing cycles: the motion between screw and bone rose above the limit" in content
+        assert "Why the first one: a & b wore its thread." in content
+        assert '<tr class="loose"><td class="text">screw-2' in content
+
+    def test_page_without_pictures_says_why(self, tmp_path: Path) -> None:
+        """A machine that cannot render still gets the page, with the reason and what to install."""
+        notes: list[str] = []
+        content = text_of(write_report(written(tmp_path), note=notes.append))
+        assert notes == [NO_PICTURES]
+        assert NO_PICTURES in content
+        assert 'aria-label="Pictures"' not in content
+        assert "<h2>Screws</h2>" in content
+
+    def test_stopped_run_says_so_first(self, tmp_path: Path) -> None:
+        """The page of a stopped run opens with the fact that it is not complete, why, and how far it came."""
+        run = written(tmp_path, status="stopped", reason="stopped on day 365.2 of 730; continue with --resume")
+        content = html.unescape(text_of(write_report(run)))
+        assert "Run not complete" in content[: content.index("</p>", content.index("headline"))]
+        first = content[content.index("<li>") : content.index("</li>")]
+        assert "This run is not complete (stopped: stopped on day 365.2 of 730; continue with --resume)" in first
+        assert "month 12 (day 365)" in first
+        assert "screws hold to the horizon" not in content
+
+    @pytest.mark.parametrize("status", ["running", "stopped", "failed", "did not converge"])
+    def test_run_without_tables(self, tmp_path: Path, status: str) -> None:
+        """A run that ended before any table was written still has a page that says so."""
+        run = written(tmp_path, tables=False, status=status, screws=[], checks=[])
+        content = text_of(write_report(run))
+        assert "Run not complete" in content
+        assert f"This run is not complete ({status})" in content
+        assert "<h2>Screws</h2>" not in content
+
+    @pytest.mark.parametrize("key", ["title", "question", "reason", "scenario_file", "command"])
+    def test_hostile_words_are_escaped(self, tmp_path: Path, key: str) -> None:
+        """Words from a scenario file never become markup."""
+        evil = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\"'"
+        content = text_of(write_report(written(tmp_path, status="stopped", **{key: evil})))
+        assert "<script" not in content
+        assert "<img src=http" not in content
+        assert "&lt;script&gt;alert(1)" in content
+
+    def test_failed_check_is_visible(self, tmp_path: Path) -> None:
+        """A check that failed is shown as NO."""
+        check = {"name": "reactions", "value": 0.1, "limit": 1e-6, "unit": "N", "passed": False}
+        assert '<td class="text">NO</td>' in text_of(write_report(written(tmp_path, checks=[check])))
+
+    def test_numbers_are_spelt_for_people(self, tmp_path: Path) -> None:
+        """Numbers have three significant digits, and unknown ones are a dash."""
+        content = text_of(write_report(written(tmp_path)))
+        assert "<td>1,235</td>" in content
+        assert "1234.5678" not in content
+        assert "<td>1.23e-12</td>" in content
+        assert "<td>–</td>" in content
+        assert "nan" not in re.sub(r"data:[^\"]+", "", content).lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "spelt"),
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (True, "yes"),
+        (0, "0"),
+        (0.0, "0"),
+        (12.3456, "12.3"),
+        (-12.3456, "-12.3"),
+        (999.4, "999"),
+        (999.9, "1,000"),
+        (123456.7, "123,457"),
+        (2.5e7, "2.5e+07"),
+        (1.5e-7, "1.5e-07"),
+        ([1.0, 2.5], "1, 2.5"),
+        ("word", "word"),
+    ],
+)
+def test_number_filter(value: Any, spelt: str) -> None:
+    """The filter of the page spells every kind of value without a needless exponent."""
+    assert page._number(value) == spelt
+
+
+def test_times_and_counts_are_spelt() -> None:
+    """Early times are days, later ones months with the day; cycles have separators or millions."""
+    assert words.duration(12.4) == "day 12"
+    assert words.duration(214.0) == "month 7 (day 214)"
+    assert words.count(42000.0) == "42,000"
+    assert words.count(1.234e6) == "1.23 million"
+
+
+def test_nearest_margin_leaves_out_loose_screws(tmp_path: Path) -> None:
+    """The nearest margin is that of a screw which still holds."""
+    folder = written(tmp_path, screws=[screw_row("screw-1", 20.0), screw_row("screw-2", 400.0, 30.0)])
+    assert "screw screw-1" in words.nearest_margin(read_run(folder))
