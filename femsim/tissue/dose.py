@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,11 +51,40 @@ def eqd2(dose: ArrayLike, fractions: int, alpha_beta: float) -> NDArray[np.float
     return np.asarray(total * (total / fractions + alpha_beta) / (2.0 + alpha_beta))
 
 
-class DoseField(Protocol):
-    """Where a course puts its dose."""
+def soft_edge(distance: NDArray[np.float64], penumbra: float) -> NDArray[np.float64]:
+    """Return ``erfc(d / (sqrt(2) s)) / 2``: the share of the prescription at a distance outside a target's surface.
+
+    Parameters
+    ----------
+    distance : ndarray, (n,)
+        mm, negative inside.
+    penumbra : float
+        Width from 80 % to 20 %, mm; ``s = penumbra / 1.683``.
+    """
+    return np.asarray(0.5 * erfc(distance / (np.sqrt(2.0) * SIGMA_PER_PENUMBRA * penumbra)))
+
+
+@runtime_checkable
+class RelativeField(Protocol):
+    """A distribution given as a share of the prescription, 0 to 1: a parametric stand-in for a plan."""
 
     def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return dose over prescription (n,) at points (n, 3) in mm."""
+
+
+class PhysicalField(Protocol):
+    """A distribution given in Gy for the whole course: a planned dose."""
+
+    @property
+    def maximum(self) -> float:
+        """Highest dose the field gives anywhere, Gy."""
+
+    def dose(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the total physical dose (n,) [Gy] at points (n, 3) in mm."""
+
+
+DoseField = RelativeField | PhysicalField
+"""Where a course puts its dose."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +93,7 @@ class UniformField:
 
     def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ones (n,)."""
-        return np.ones(len(_checked_points(points)))
+        return np.ones(len(checked_points(points)))
 
 
 @dataclass(frozen=True)
@@ -101,8 +130,8 @@ class TargetField:
 
     def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return dose over prescription (n,) at points (n, 3) in mm."""
-        outside = np.linalg.norm(_checked_points(points) - np.asarray(self.centre), axis=1) - self.radius
-        return np.asarray(0.5 * erfc(outside / (np.sqrt(2.0) * SIGMA_PER_PENUMBRA * self.penumbra)))
+        outside = np.linalg.norm(checked_points(points) - np.asarray(self.centre), axis=1) - self.radius
+        return soft_edge(outside, self.penumbra)
 
 
 @dataclass(frozen=True)
@@ -111,22 +140,50 @@ class Course:
 
     Attributes
     ----------
-    prescription : float
-        Total dose where the field is 1, Gy.
+    prescription : float or None
+        Total dose where a relative field is 1, Gy. A physical field carries its own dose and does not read it: None.
     fractions : int
         Number of fractions.
-    field : DoseField
+    field : RelativeField or PhysicalField
         Distribution over the jaw.
+
+    Examples
+    --------
+    >>> Course(60.0, 30).dose(np.zeros((2, 3)))
+    array([60., 60.])
     """
 
-    prescription: float
+    prescription: float | None
     fractions: int
     field: DoseField = field(default_factory=UniformField)
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.prescription) and self.prescription >= 0.0):
+        if self.prescription is None:
+            if isinstance(self.field, RelativeField):
+                raise InputError("the prescription is missing; a field without its own dose in Gy needs one")
+        elif not (np.isfinite(self.prescription) and self.prescription >= 0.0):
             raise InputError(f"the prescription is {self.prescription:g} Gy; it must be 0 or more")
         _check_fractions(self.fractions)
+
+    @property
+    def maximum(self) -> float:
+        """Highest physical dose of the course anywhere, Gy."""
+        if isinstance(self.field, RelativeField):
+            return float(self.prescription or 0.0)
+        return self.field.maximum
+
+    def dose(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Return the total physical dose (n,) [Gy] at points (n, 3) [mm].
+
+        Raises
+        ------
+        InputError
+            A point for which the field has no dose.
+        """
+        where = checked_points(points)
+        if isinstance(self.field, RelativeField):
+            return np.asarray((self.prescription or 0.0) * self.field.relative(where))
+        return self.field.dose(where)
 
 
 def course_eqd2(courses: Sequence[Course], points: ArrayLike, alpha_beta: float) -> NDArray[np.float64]:
@@ -146,14 +203,19 @@ def course_eqd2(courses: Sequence[Course], points: ArrayLike, alpha_beta: float)
     ndarray, (n,)
         Gy. No forgiveness between courses.
     """
-    where = _checked_points(points)
+    where = checked_points(points)
     total = np.zeros(len(where))
     for course in courses:
-        total += eqd2(course.prescription * course.field.relative(where), course.fractions, alpha_beta)
+        total += eqd2(course.dose(where), course.fractions, alpha_beta)
     return total
 
 
-def _checked_points(points: ArrayLike) -> NDArray[np.float64]:
+def highest_eqd2(courses: Sequence[Course], alpha_beta: float) -> float:
+    """Return a bound of the summed EQD2 at any point, Gy: every course at its maximum."""
+    return float(sum(float(eqd2(course.maximum, course.fractions, alpha_beta)) for course in courses))
+
+
+def checked_points(points: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(points, dtype=float)
     if array.ndim != 2 or array.shape[1] != 3:
         raise InputError(f"points have shape {array.shape}; (n, 3) coordinates in mm are needed")
