@@ -143,7 +143,8 @@ def build_patches(
         mine = np.flatnonzero((mesh.interface.screw == number) & ~steep)
         if len(mine) == 0:
             raise MeshError(f"screw {screw.name}: no face touches bone; use a finer mesh or a screw that reaches bone")
-        label, row = _screw_patches(screw, corners[mine], face_area[mine], sectors, ring_length or RING_PITCHES * screw.pitch)
+        length = ring_length or RING_PITCHES * screw.pitch
+        label, row = _screw_patches(screw, corners[mine], face_area[mine], sectors, length)
         row["screw"] = np.full(len(row["area"]), number)
         row["thread_shape"] = np.full(len(row["area"]), constants.thread_shape(screw.thread_depth, screw.pitch))
         face[mine] = label + count

@@ -36,11 +36,10 @@ def test_gallery_is_complete():
 @each
 def test_opens_with_question_expectation_and_reason(path):
     """Every scenario opens with its question, what to expect and why."""
-    opening = path.read_text(encoding="utf-8").split("schema:")[0]
-    assert opening.startswith("# Question: ")
-    assert "?" in opening
-    assert "\n# Expect: " in opening
-    assert "\n# Why: " in opening
+    assert path.read_text(encoding="utf-8").startswith("question: ")
+    scenario = load_scenario(path)
+    assert str(scenario.question).endswith("?")
+    assert "Why: " in str(scenario.expect)
 
 
 @each

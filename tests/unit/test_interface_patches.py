@@ -38,8 +38,8 @@ def screw(name="screw-1", x=-1.0):
 
 
 def test_one_patch_per_ring_and_sector():
-    """A cylinder four pitches long has 4 x 8 patches of equal area, and sector 0 begins upwards."""
-    patches = build_patches(mesh_of(*tube()), [screw()], CONSTANTS)
+    """A cylinder four rings long has 4 x 8 patches of equal area, and sector 0 begins upwards."""
+    patches = build_patches(mesh_of(*tube()), [screw()], CONSTANTS, ring_length=1.0)
     assert len(patches) == 32
     np.testing.assert_allclose(patches.area, patches.area[0])
     first = np.flatnonzero((patches.sector == 0) | (patches.sector == 7))
@@ -82,7 +82,7 @@ def test_two_screws_are_numbered_apart():
     """Patches of two screws never mix, and per-screw sums add up."""
     a, b = tube(), tube(screw=1, offset=20.0)
     mesh = mesh_of(np.vstack([a[0], b[0]]), np.vstack([a[1], b[1] + len(a[0])]), np.concatenate([a[2], b[2]]))
-    patches = build_patches(mesh, [screw(), screw("screw-2", 19.0)], CONSTANTS)
+    patches = build_patches(mesh, [screw(), screw("screw-2", 19.0)], CONSTANTS, ring_length=1.0)
     assert patches.n_screws == 2
     np.testing.assert_array_equal(patches.screw, np.repeat([0, 1], 32))
     np.testing.assert_allclose(patches.per_screw(patches.area), patches.area.sum() / 2)
