@@ -69,7 +69,7 @@ class PatchTissue:
 
 @dataclass(frozen=True)
 class LawConstants:
-    """Constants of :class:`ScrewBoneLaw` (card ``interface``).
+    """Constants of :class:`ScrewBoneLaw` (card ``interface``; ``initial_bond`` is ``tissue.Bi``).
 
     Attributes
     ----------
@@ -106,8 +106,14 @@ class LawConstants:
 
     @classmethod
     def from_parameters(cls, parameters: ParameterSet) -> LawConstants:
-        """Read the constants from the card ``interface``."""
-        return cls(**{name: parameters[f"interface.{name}"] for name in cls.__dataclass_fields__})
+        """Read the constants from the card ``interface``, and the contact of a fresh screw from ``tissue``."""
+        names = [name for name in cls.__dataclass_fields__ if name != "initial_bond"]
+        initial_bond = parameters["tissue.Bi"]
+        if not initial_bond > 0.0:
+            raise InputError(
+                f"parameter tissue.Bi is {initial_bond:g}; a screw without contact carries nothing, give more"
+            )
+        return cls(**{name: parameters[f"interface.{name}"] for name in names}, initial_bond=initial_bond)
 
     def thread_shape(self, depth: float, pitch: float) -> float:
         """Chapman's thread shape factor of a thread ``depth`` deep at ``pitch`` [mm]."""

@@ -59,8 +59,10 @@ class LooseningConstants:
 
     @classmethod
     def from_parameters(cls, parameters: ParameterSet) -> LooseningConstants:
-        """Read the card."""
-        return cls(**{name: parameters[f"loosening.{name}"] for name in cls.__dataclass_fields__})
+        """Read the card, and the micromotion at which bone turns from ``tissue.u50``."""
+        names = [name for name in cls.__dataclass_fields__ if name != "resorption_motion"]
+        motion = parameters["tissue.u50"] / MICROMETRES_PER_MM
+        return cls(**{name: parameters[f"loosening.{name}"] for name in names}, resorption_motion=motion)
 
 
 def equivalent_stress(tractions: Array, contact: Array, constants: LooseningConstants) -> Array:
