@@ -31,13 +31,13 @@ UNSUPPORTED_JUMP = 5.0
 MAX_ITERATIONS = 400
 """Steps of the energy minimisation; warm starts need about 5 to 20."""
 
-STALE_WINDOW, STALE_GAIN = 6, 0.1
-"""A kept inverse is replaced when this many steps did not lower the residual so far: a new one costs as much."""
+STALE_WINDOW, STALE_GAIN = 24, 0.1
+"""A kept inverse is replaced when this many steps did not lower the residual so far: a new one costs about forty."""
 
 SINGLE_PIVOT = 1e-3
 """Smallest over largest Cholesky pivot (root of a condition number) at which single precision still preconditions."""
 
-FRESH_WINDOW = 2
+FRESH_WINDOW = 8
 """A new inverse is given this many steps before it can be replaced in turn."""
 
 CAP_SETTLING = 60
@@ -304,7 +304,8 @@ class _Problem:
                 inverse = self._invert(tangent)
                 self.solver._inverses[key] = inverse
                 best, waited, fresh, direction, factored = error, 0, True, None, factored + 1
-            step = (inverse @ unbalanced.astype(inverse.dtype)).astype(float)
+            (multiply,) = sl.get_blas_funcs(("symv",), (inverse,))
+            step = multiply(1.0, inverse, unbalanced.astype(inverse.dtype), lower=True).astype(float)
             direction = step if direction is None or last is None else _conjugate(step, unbalanced, *last, direction)
             slope = float(direction @ unbalanced)
             if slope <= 0.0:  # round-off or a moved friction cap has spoilt conjugacy: start again from the plain step
@@ -328,7 +329,7 @@ class _Problem:
         return cap + (wanted - cap) * CAP_SETTLING / (CAP_SETTLING + iteration)
 
     def _invert(self, tangent: np.ndarray) -> np.ndarray:
-        """Inverse of S0 + diag(tangent) by Cholesky; as a preconditioner it may be of single precision.
+        """Lower half of the inverse of S0 + diag(tangent) by Cholesky; as a preconditioner it may be single precise.
 
         The inverse costs three factors once, and its product a fifth of two triangular solves ever after.
         """
@@ -341,7 +342,7 @@ class _Problem:
             if failed or pivots.min() < SINGLE_PIVOT * pivots.max() * (kind is np.float32):
                 continue
             inverse, _ = invert(factor, lower=True, overwrite_c=True)
-            return np.tril(inverse) + np.tril(inverse, -1).T
+            return np.asarray(inverse)
         raise ConvergenceError(
             "contact: the tangent stiffness is not positive definite; a part of it has no screw and no foundation"
         )
