@@ -32,6 +32,8 @@ app = typer.Typer(
     + RESEARCH_ONLY,
     epilog="Exit codes: 0 complete, 2 invalid input, 3 did not converge, 4 stopped (can be resumed).",
 )
+parameters_app = typer.Typer(no_args_is_help=True, help="Look at the sourced constants: list, or diff of two runs.")
+app.add_typer(parameters_app, name="parameters")
 _options: dict[str, bool] = {"debug": False}
 
 ScenarioFile = Annotated[Path, typer.Argument(help="Scenario file (YAML).", show_default=False)]
@@ -55,7 +57,7 @@ def _all_commands(
     _options["debug"] = debug
 
 
-def _command(function: Command) -> Command:
+def _command(function: Command, group: typer.Typer = app) -> Command:
     """Register a command whose failures end in one sentence and an exit code."""
 
     @functools.wraps(function)
@@ -63,7 +65,7 @@ def _command(function: Command) -> Command:
         with one_sentence(debug=_options["debug"], leave=typer.Exit):
             function(*arguments, **options)
 
-    app.command(name=function.__name__.strip("_"))(guarded)
+    group.command(name=function.__name__.strip("_"))(guarded)
     return function
 
 
@@ -235,6 +237,51 @@ def _tissue_overrides(assignments: list[str]) -> dict[str, tuple[str, str]]:
         except InputError as error:
             raise InputError(f"--set {assignment!r}: {error}") from error
         found[name] = (f"{text.strip()} {unit}".strip() if bare else text, "--set")
+    return found
+
+
+@_command
+def cite(folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]) -> None:
+    """Print the references (BibTeX) of every constant that a run has used."""
+    from femsim.parameters import citations
+
+    say(citations(_run_parameters(folder)).rstrip("\n"))
+
+
+@functools.partial(_command, group=parameters_app)
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="RUN_A", help="Run folder.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="RUN_B", help="Run folder.", show_default=False)],
+) -> None:
+    """Print the constants that differ between two runs."""
+    from femsim.parameters import parameter_differences
+
+    rows = parameter_differences(_run_parameters(first), _run_parameters(second))
+    say(text_table(rows) if rows else "both runs used the same constants")
+
+
+@functools.partial(_command, group=parameters_app)
+def _list(
+    card: Annotated[str | None, typer.Option("--card", help="Only this card, such as tissue.")] = None,
+) -> None:
+    """Print every constant, weakest evidence first."""
+    from femsim.parameters import evidence_rows, load_parameters
+
+    entries = list(load_parameters())
+    cards = sorted({entry.name.partition(".")[0] for entry in entries})
+    if card is not None and card not in cards:
+        raise InputError(f"--card {card!r}: no such card; choose one of {', '.join(cards)}")
+    say(text_table(evidence_rows(entry for entry in entries if card in (None, entry.name.partition(".")[0]))))
+
+
+def _run_parameters(folder: Path) -> list[dict[str, Any]]:
+    from femsim.results import open_run
+
+    found = open_run(folder).record().get("parameters")
+    keys = ("name", "value", "unit", "source", "origin")
+    whole = isinstance(found, list) and all(isinstance(row, dict) and set(keys) <= row.keys() for row in found)
+    if not found or not whole:
+        raise InputError(f"{folder}: its record lists no constants; they are written when a run is complete")
     return found
 
 
