@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,17 +12,10 @@ from femsim.geometry.operation import Operation, plan_operation
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
+from femsim.pipeline.courses import courses_of
 from femsim.pipeline.hooks import Hooks
 from femsim.scenario import Scenario
-from femsim.tissue import (
-    Course,
-    TargetField,
-    TissueConstants,
-    TissueState,
-    TissueTable,
-    UniformField,
-    course_eqd2,
-)
+from femsim.tissue import Course, TissueConstants, TissueState, TissueTable, course_eqd2, highest_eqd2
 
 DAYS_PER_YEAR = 365.25
 
@@ -77,11 +69,13 @@ def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
     with hooks.timed("planning the operation"):
         parameters = load_parameters(scenario.overrides())
         operation = _operation(scenario, parameters)
+        courses, notices = courses_of(scenario, operation)
+        operation = replace(operation, warnings=(*operation.warnings, *notices))
         return Setting(
             scenario,
             parameters,
             operation,
-            _tissue(scenario, parameters, operation),
+            _tissue(scenario, parameters, courses),
             Sizing.preset(scenario.mesh.preset),
         )
 
@@ -137,33 +131,14 @@ def bite_name(bite: str | int) -> str:
     return bite if isinstance(bite, str) else f"tooth-{bite}"
 
 
-def _tissue(scenario: Scenario, parameters: ParameterSet, operation: Operation) -> JawTissue:
+def _tissue(scenario: Scenario, parameters: ParameterSet, courses: tuple[Course, ...]) -> JawTissue:
     given = scenario.irradiation
     constants = TissueConstants.from_parameters(parameters)
-    courses = () if given is None else tuple(_course(course, operation) for course in given.courses)
-    whole = tuple(replace(course, field=UniformField()) for course in courses)
     table = TissueTable(
         constants,
         surgery_day=0.0 if given is None else given.surgery_after,
         horizon=scenario.simulate.years * DAYS_PER_YEAR,
-        # A field never gives more than its prescription, so the sum of all prescriptions bounds every point.
-        eqd2_max=float(course_eqd2(whole, np.zeros((1, 3)), constants.alpha_beta)[0]),
+        eqd2_max=highest_eqd2(courses, constants.alpha_beta),
         hbo_sessions=0 if given is None else given.hyperbaric_oxygen_sessions,
     )
     return JawTissue(courses, table)
-
-
-def _course(course: Any, operation: Operation) -> Course:
-    target = course.field.target
-    if target is None:
-        return Course(course.prescription, course.fractions, UniformField())
-    if isinstance(target.centre, int):
-        assert operation.arch is not None  # the schema refuses teeth on the bench block
-        centre = operation.arch.tooth_point(target.centre)
-    elif operation.jaw is not None:
-        centre = operation.jaw.frame.to_anatomical(np.array(target.centre))
-    else:
-        centre = np.array(target.centre)
-    x, y, z = (float(value) for value in centre)
-    sphere = TargetField((x, y, z), target.radius, target.penumbra)
-    return Course(course.prescription, course.fractions, sphere)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from femsim.scenario.defaults import cards
+from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Irradiation, Jaw, Loading, Scenario, Screws, Segment, Source, Target
+from femsim.scenario.schema import Jaw, Loading, Scenario, Screws, Segment, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -24,6 +25,7 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
     source : Source
         For the folder that file names are relative to.
     """
+    yield from _dose_files(parts.get("irradiation"), source)
     jaw = parts.get("jaw")
     if not isinstance(jaw, Jaw):
         return
@@ -67,10 +69,20 @@ def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
                     ("loading", "tasks", k, "activation"),
                     "the bench block has no muscles; write PULL or leave it out",
                 )
-    for k, target in _targets(parts):
-        if isinstance(target.centre, int):
-            path = ("irradiation", "courses", k, "field", "target", "centre")
-            yield path, f"the bench block has no tooth {target.centre}; write a point such as [0 mm, 5 mm, 0 mm]"
+    irradiation = parts.get("irradiation")
+    if isinstance(irradiation, Irradiation):
+        for below, centre in irradiation.centres():
+            if isinstance(centre, int):
+                text = f"the bench block has no tooth {centre}; write a point such as [0 mm, 5 mm, 0 mm]"
+                yield ("irradiation", *below), text
+
+
+def _dose_files(irradiation: BaseModel | None, source: Source) -> Iterator[tuple[Path, str]]:
+    if isinstance(irradiation, Irradiation):
+        for below, name in irradiation.files():
+            kind, place = ("folder" if below[-1] == "folder" else "file"), source.folder / name
+            if not (place.is_dir() if kind == "folder" else place.is_file()):
+                yield ("irradiation", *below), f"no {kind} {name!r} in {source.folder}"
 
 
 def _teeth_that_are_gone(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
@@ -87,14 +99,6 @@ def _teeth_that_are_gone(parts: dict[str, BaseModel | None]) -> Iterator[tuple[P
             yield ("loading", "tasks", k, "bite"), text
         elif task.activation == "PULL":
             yield ("loading", "tasks", k, "activation"), "PULL belongs to the bench block; write INC, ICP, RMOL or LMOL"
-
-
-def _targets(parts: dict[str, BaseModel | None]) -> Iterator[tuple[int, Target]]:
-    irradiation = parts.get("irradiation")
-    if isinstance(irradiation, Irradiation):
-        for k, course in enumerate(irradiation.courses):
-            if course.field.target is not None:
-                yield k, course.field.target
 
 
 def notices(scenario: Scenario) -> Iterator[str]:

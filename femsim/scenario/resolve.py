@@ -57,8 +57,8 @@ def resolve(scenario: Scenario) -> tuple[Value, ...]:
 def _written(scenario: Scenario) -> dict[str, Any]:
     """Return the scenario as it would be written, with quantity strings and without empty alternatives."""
     content = _content(scenario)
-    if scenario.surface_path is not None:
-        content["jaw"]["surface"] = str(scenario.surface_path)
+    for place, file in scenario.files.items():
+        _put(content, place, str(file))
     for key in SHOWN_WHEN_ABSENT:
         content.setdefault(key, None)
     order = [field.alias or name for name, field in Scenario.model_fields.items()]
@@ -160,13 +160,13 @@ def scenario_hash(scenario: Scenario) -> str:
     """Return eight hexadecimal digits of everything in the scenario that numbers depend on.
 
     Title, question, expectation, comments, the order of keys and the spelling of a quantity do not matter. Of a
-    surface file the content counts, not its name.
+    file or folder the content counts, not its name.
     """
     content = _content(scenario)
     for key in WORDS_ONLY:
         content.pop(key, None)
-    if scenario.surface_path is not None:
-        content["jaw"]["surface"] = _file_hash(scenario.surface_path)
+    for place, file in scenario.files.items():
+        _put(content, place, _file_hash(file))
     content["parameters"] = {name: _number(scenario, name) for name in scenario.parameters}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
@@ -179,7 +179,16 @@ def _number(scenario: Scenario, name: str) -> float:
     return read_quantity(scenario.parameters[name], cards().entry(name).unit)
 
 
+def _put(content: Any, place: KeyPath, value: str) -> None:
+    for key in place[:-1]:
+        content = content[key]
+    content[place[-1]] = value
+
+
 def _file_hash(path: Path) -> str:
+    if path.is_dir():
+        files = sorted(_file_hash(file) for file in path.rglob("*") if file.is_file())
+        return hashlib.sha256("".join(files).encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

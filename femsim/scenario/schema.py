@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic.functional_validators import BeforeValidator
 
 from femsim.scenario import teeth
 from femsim.scenario.defaults import cards, from_card, recovery_from_card
+from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.presets import PlatePreset, ScrewPreset, plate_value
 from femsim.scenario.quantities import Quantity, problem, problems
+from femsim.scenario.section import Section
 from femsim.scenario.teeth import Activation
 from femsim.scenario.words import (
     PARAMETER_OF_KEY,
     Bite,
-    Centre,
     Morphometrics,
     Overrides,
     Tooth,
@@ -40,12 +41,6 @@ LandmarkName = Literal[
 ]
 Factor = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are refused, values cannot be changed, nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class BenchBlock(Section):
@@ -156,51 +151,6 @@ class Screws(Section):
     )
     length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] = "bicortical"
     minimal_distance_to_cut: Annotated[float, Quantity("mm", "2 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
-
-
-class Uniform(Section):
-    """The whole jaw receives the prescribed dose."""
-
-
-class Target(Section):
-    """A sphere that receives the prescribed dose, with a penumbra around it."""
-
-    centre: Centre
-    radius: Annotated[float, Quantity("mm", "5 mm", "150 mm")]
-    penumbra: Annotated[float, Quantity("mm", "0.5 mm", "40 mm")] = from_card("tissue.penumbra")
-
-
-class DoseField(Section):
-    """Exactly one of: uniform, target."""
-
-    uniform: Uniform | None = None
-    target: Target | None = None
-
-    _empty = model_validator(mode="before")(empty_means_all_defaults("uniform"))
-
-    @model_validator(mode="after")
-    def _one_field(self) -> DoseField:
-        if (self.uniform is None) == (self.target is None):
-            raise problem("needs exactly one of uniform, target")
-        return self
-
-
-class Course(Section):
-    """One course of radiotherapy."""
-
-    prescription: Annotated[float, Quantity("Gy", "0 Gy", "120 Gy")]
-    fractions: Annotated[int, Field(ge=1, le=100)]
-    field: DoseField
-
-
-class Irradiation(Section):
-    """Radiotherapy before this operation; the section is left out (or null) for a healthy jaw."""
-
-    surgery_after: Annotated[float, Quantity("day", "0 days", "40 years")] = Field(
-        description="time from the end of radiotherapy to this operation"
-    )
-    courses: Annotated[tuple[Course, ...], Field(min_length=1)]
-    hyperbaric_oxygen_sessions: Annotated[int, Field(ge=0, le=100)] = 0
 
 
 def _usual_activation(task: dict[str, Any]) -> Activation:
@@ -339,6 +289,17 @@ class Scenario(Section):
     def surface_path(self) -> Path | None:
         """Absolute path of the jaw's surface file, if one is named."""
         return None if self.jaw.surface is None else (self._source.folder / self.jaw.surface).resolve()
+
+    @property
+    def files(self) -> dict[tuple[str | int, ...], Path]:
+        """Absolute path of every file and folder that is named, by its place in the scenario."""
+        found: dict[tuple[str | int, ...], Path] = {}
+        if self.surface_path is not None:
+            found[("jaw", "surface")] = self.surface_path
+        if self.irradiation is not None:
+            for below, name in self.irradiation.files():
+                found[("irradiation", *below)] = (self._source.folder / name).resolve()
+        return found
 
     def overrides(self) -> dict[str, tuple[str, str]]:
         """Return everything written here that replaces a parameter of the cards, as ``load_parameters`` takes it.

@@ -16,6 +16,8 @@ EDGE_TOLERANCE = 1e-6
 """Points so far outside the first or last voxel centre [voxels] are on it: rounding of the change of frames."""
 IMPLAUSIBLE_DOSE = 300.0
 """No course of radiotherapy comes near this dose [Gy]; cGy read as Gy and a course multiplied by its fractions do."""
+MOST_OFF_PRESCRIPTION = 2.0
+"""No plan's highest dose is half or twice its prescription; another unit, or one fraction for all of them, is."""
 LEAST_PLANES = 2
 
 
@@ -171,6 +173,18 @@ def check_plausible(highest: float, name: str) -> None:
         raise InputError(
             f"{name}: the dose reaches {highest:g} Gy, more than any course gives ({IMPLAUSIBLE_DOSE:g} Gy); write "
             "the image in Gy for the whole course, not in cGy, percent or numbers without scaling"
+        )
+
+
+def check_prescription(field: DoseGrid | DoseSum, prescription: float | None, name: str) -> None:
+    """Raise :class:`InputError` when a planned dose cannot belong to a prescription [Gy]; None: nothing is known."""
+    highest = field.maximum
+    # Of a sum only a bound of the maximum is known: the beams' highest doses need not lie at one place.
+    too_high = isinstance(field, DoseGrid) and highest > MOST_OFF_PRESCRIPTION * (prescription or np.inf)
+    if too_high or highest < (prescription or 0.0) / MOST_OFF_PRESCRIPTION:
+        raise InputError(
+            f"{name}: the dose reaches {highest:.4g} Gy for a prescription of {prescription:g} Gy; check that it is in "
+            "Gy and holds all fractions of this course, or correct the prescription"
         )
 
 

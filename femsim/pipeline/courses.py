@@ -1,0 +1,163 @@
+"""Courses of radiotherapy of a scenario, with their dose fields in the anatomical frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from femsim.errors import FemsimError, InputError
+from femsim.geometry.operation import Operation
+from femsim.geometry.surface import read_surface
+from femsim.scenario import Scenario
+from femsim.tissue import (
+    CapsuleField,
+    Course,
+    DoseGrid,
+    SurfaceField,
+    TargetField,
+    UniformField,
+    read_dicom_dose,
+    read_dose_image,
+    read_structure,
+)
+from femsim.tissue.dose_grid import check_prescription
+
+KeyPath = tuple[str | int, ...]
+
+
+def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, ...], tuple[str, ...]]:
+    """Read every course of a scenario.
+
+    Returns
+    -------
+    courses : tuple of Course
+        Fields take points in the anatomical frame; empty for a healthy jaw.
+    notices : tuple of str
+        What a reader of the results should know of the doses.
+
+    Raises
+    ------
+    InputError
+        A dose that cannot be used; the sentence starts with the scenario's file and line.
+    """
+    given = scenario.irradiation
+    courses: list[Course] = []
+    notices: list[str] = []
+    for k, course in enumerate([] if given is None else given.courses):
+        kind = next(name for name in type(course.field).model_fields if getattr(course.field, name) is not None)
+        place: KeyPath = ("irradiation", "courses", k, "field", kind)
+        with _named(scenario.source.at(place)):
+            found, said = FIELDS[kind](course, getattr(course.field, kind), _Place(scenario, operation, place))
+            if course.field.is_planned:
+                # Here and not hours later: the box of a grid that holds the bone's surface holds all of the bone.
+                found.dose(_kept(operation))
+        courses.append(found)
+        notices += [f"radiotherapy course {k + 1}: {sentence}" for sentence in said]
+    return tuple(courses), tuple(notices)
+
+
+def _kept(operation: Operation) -> np.ndarray:
+    points = operation.bone.points
+    return points if operation.resection is None else points[~operation.resection.removed(points)]
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except FemsimError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+class _Place:
+    """Where a field stands: the jaw's frame, teeth, and the absolute paths of named files."""
+
+    def __init__(self, scenario: Scenario, operation: Operation, place: KeyPath) -> None:
+        self._scenario, self._operation, self._place = scenario, operation, place
+
+    def file(self, key: str) -> Path:
+        return self._scenario.files[(*self._place, key)]
+
+    def point(self, given: int | tuple[float, ...]) -> tuple[float, float, float]:
+        """Return a tooth's place or a point of the jaw file in the anatomical frame."""
+        if isinstance(given, int):
+            assert self._operation.arch is not None  # the schema refuses teeth on the bench block
+            found = self._operation.arch.tooth_point(given)
+        else:
+            found = np.array(given) @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+        x, y, z = (float(value) for value in found)
+        return x, y, z
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """From the jaw file to the anatomical frame, (4, 4)."""
+        matrix = np.eye(4)
+        if self._operation.jaw is not None:
+            frame = self._operation.jaw.frame
+            matrix[:3, :3], matrix[:3, 3] = frame.rotation, frame.to_anatomical(np.zeros(3))
+        return matrix
+
+
+Read = tuple[Course, tuple[str, ...]]
+
+
+def _uniform(course: Any, section: Any, place: _Place) -> Read:
+    return Course(course.prescription, course.fractions, UniformField()), ()
+
+
+def _target(course: Any, section: Any, place: _Place) -> Read:
+    sphere = TargetField(place.point(section.centre), section.radius, section.penumbra)
+    return Course(course.prescription, course.fractions, sphere), ()
+
+
+def _capsule(course: Any, section: Any, place: _Place) -> Read:
+    ends = place.point(section.start), place.point(section.end)
+    return Course(course.prescription, course.fractions, CapsuleField(*ends, section.radius, section.penumbra)), ()
+
+
+def _surface(course: Any, section: Any, place: _Place) -> Read:
+    matrix = place.matrix
+    surface = read_surface(place.file("path")).transformed(matrix[:3, :3], matrix[:3, 3])
+    return Course(course.prescription, course.fractions, SurfaceField(surface, section.penumbra)), ()
+
+
+def _structure(course: Any, section: Any, place: _Place) -> Read:
+    found = read_structure(place.file("folder"), section.name, register=section.register_matrix)
+    matrix = place.matrix
+    surface = found.surface.transformed(matrix[:3, :3], matrix[:3, 3])
+    return Course(course.prescription, course.fractions, SurfaceField(surface, section.penumbra)), found.notices
+
+
+def _image(course: Any, section: Any, place: _Place) -> Read:
+    grid: DoseGrid = read_dose_image(place.file("path"), section.outside)
+    if section.register_matrix is not None:
+        grid = grid.moved(section.register_matrix)
+    check_prescription(grid, course.prescription, "dose image")
+    return Course(course.prescription, course.fractions, grid.moved(place.matrix)), ()
+
+
+def _dicom(course: Any, section: Any, place: _Place) -> Read:
+    found = read_dicom_dose(
+        place.file("folder"),
+        fractions=course.fractions,
+        outside=section.outside,
+        register=section.register_matrix,
+        fraction_dose=section.fraction_dose,
+    )
+    check_prescription(found.field, course.prescription, "DICOM dose")
+    return Course(course.prescription, found.fractions, found.field.moved(place.matrix)), found.notices
+
+
+FIELDS = {
+    "uniform": _uniform,
+    "target": _target,
+    "capsule": _capsule,
+    "surface": _surface,
+    "structure": _structure,
+    "image": _image,
+    "dicom": _dicom,
+}
