@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from femsim.errors import InputError
 from femsim.tissue.bonding import bonded_history
 from femsim.tissue.constants import TissueConstants
 from femsim.tissue.response import tissue_state
 from femsim.tissue.table import TissueTable
 from femsim.units import parse_quantity
+
+HIGHEST_DOSE = 1000.0
+"""Gy EQD2. No radiotherapy comes near; beyond it a slip of the pen is likelier than a question."""
 
 
 def tissue_point(
@@ -51,6 +55,12 @@ def tissue_point(
     >>> round(point["B_ratio"], 2)
     0.8
     """
+    if eqd2 > HIGHEST_DOSE:
+        raise InputError(
+            f"EQD2 is {eqd2:g} Gy; at most {HIGHEST_DOSE:g} Gy make sense here, check the unit (Gy, not cGy)"
+        )
+    if not (np.isfinite(micromotion) and micromotion >= 0.0):
+        raise InputError(f"micromotion is {micromotion:g} um; it must be 0 or more")
     surgery = months * parse_quantity("1 month", "day")
     state = tissue_state([eqd2], surgery, constants, hbo_sessions=hbo)
     table = TissueTable(constants, surgery_day=surgery, horizon=max(heal_days, 1.0), eqd2_max=eqd2, hbo_sessions=hbo)
@@ -72,5 +82,5 @@ def tissue_point(
         "fs": float(state.strength_cortical[0]),
         "log10_Nf": float(state.log10_life[0]),
         "B": float(bonded),
-        "B_ratio": float(bonded / healthy),
+        "B_ratio": float(bonded / healthy) if healthy > 0.0 else 1.0,  # nothing has bonded yet, anywhere
     }

@@ -16,6 +16,7 @@ from femsim.tissue import (
     bonded_history,
     course_eqd2,
     eqd2,
+    tissue_point,
     tissue_state,
 )
 
@@ -151,3 +152,17 @@ def test_outside_the_table():
         table.histories([60.0]).at(-1.0)
     with pytest.raises(InputError, match="covers 0 to 100 days"):
         table.at([60.0], float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((1e9, 12.0), "at most 1000 Gy"),
+        ((60.0, 12.0, 180.0, -5.0), "micromotion is -5"),
+        ((60.0, 12.0, 180.0, float("nan")), "micromotion is nan"),
+    ],
+)
+def test_bad_point(arguments, message):
+    """The one-point question refuses absurd doses and motions instead of computing with them."""
+    with pytest.raises(InputError, match=message):
+        tissue_point(*arguments, constants=CONSTANTS)

@@ -40,6 +40,16 @@ def test_more_dose_never_raises_the_oxygen_limit(first, second, day):
     assert state.O[1] <= state.O[0] + ROUNDING
 
 
+def test_pressure_itself_rises_a_little_at_low_dose():
+    """Known property: near 20 Gy pO2 rises by about 1 mmHg (dead osteocytes take less), the oxygen limit does not."""
+    for day in (60.0, 182.4, 364.8, 1824.0):
+        state = tissue_state(np.arange(0.0, 71.0), day, NOMINAL)
+        assert 0.5 < state.p.max() - state.p[0] < 1.5
+        assert 10 < np.argmax(state.p) < 30
+        assert state.O.max() == 1.0
+        assert state.p[-1] < state.p[0]
+
+
 def test_dead_osteocytes_save_a_little_oxygen_at_extreme_dose():
     """Known property: beyond 75 Gy, vessels at their floor, dying osteocytes free oxygen, by less than 0.02 of O."""
     limit = tissue_state(np.arange(75.0, 250.0), 365.0, NOMINAL).O
