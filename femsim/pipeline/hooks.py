@@ -38,9 +38,9 @@ class Hooks:
     timings: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def timed(self, name: str) -> Iterator[Callable[[float | None], None]]:
-        """Announce a stage, time it, and stop before it when a stop was asked for."""
-        if self.should_stop():
+    def timed(self, name: str, *, stoppable: bool = True) -> Iterator[Callable[[float | None], None]]:
+        """Announce a stage, time it, and stop before it when a stop was asked for and the stage is ``stoppable``."""
+        if stoppable and self.should_stop():
             raise Stopped(f"stopped before {name}; continue with --resume")
         self.stage(name)
         start = time.perf_counter()

@@ -23,6 +23,7 @@ from femsim.loosening.history import History
 from femsim.loosening.points import Outcome
 from femsim.mesh.cache import mesh_key
 from femsim.mesh.files import load_mesh, write_mesh
+from femsim.parameters import citations
 from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
@@ -30,6 +31,7 @@ from femsim.report import write_report
 from femsim.results import RunFolder, records, write_table, write_text
 from femsim.results.rows import event_rows, parameter_rows, patch_rows, screw_rows, timeline_rows, tissue_rows
 from femsim.scenario import Scenario, dump_scenario
+from femsim.tissue.contributions import contributions
 
 BITE_LIMIT = 5e-3
 """Allowed relative error of the bite reaction."""
@@ -64,7 +66,7 @@ class ScenarioRun:
     def complete(self, resume: bool) -> RunResult:
         """Run every stage; whatever happens, the record says it."""
         self.write("running")
-        if not resume:
+        if not (self.folder / "scenario.yaml").is_file():
             write_text(self.folder / "scenario.yaml", dump_scenario(self.scenario))
         try:
             messages, from_cache = self.stages(resume)
@@ -90,8 +92,8 @@ class ScenarioRun:
         self.folder.log(status, reason=reason)
 
     def page(self) -> Path:
-        """Write the report; the record is written once more, with its time."""
-        with self.hooks.timed("report"):
+        """Write the report, of a stopped run too."""
+        with self.hooks.timed("report", stoppable=False):
             page = write_report(self.folder, note=self.hooks.note)
         return page
 
@@ -148,6 +150,7 @@ class ScenarioRun:
     def evolve(self, setting: Setting, case: LooseningCase, resume: bool) -> Outcome:
         """Advance through the years; a stop leaves tables up to the last checkpoint."""
         stored = self.folder.load_checkpoint(self.hash) if resume else None
+        self.checkpoint = stored
 
         def keep(arrays: dict[str, np.ndarray]) -> None:
             self.checkpoint = arrays
@@ -207,12 +210,20 @@ class ScenarioRun:
                 "evaluations": outcome.evaluations,
             },
             parameters=parameter_rows(setting.parameters.read),
+            mechanisms=self.mechanisms(setting, built, outcome.day),
         )
+        write_text(self.folder / "citations.bib", citations(setting.parameters.read))
         chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond)
         last = chewer.chew(outcome.state, case.tissue_at(outcome.day), case.spectrum.factor(outcome.day), chewer.cold())
         peak = last.solved[0][0]
         field = built.condensation.displacement(peak.q, peak.forces, last.loads[0])
         records.write_model_fields(self.folder, "end", built.model, field)
+
+    def mechanisms(self, setting: Setting, built: Construct, day: float) -> list[dict[str, Any]]:
+        """What hypovascularity, hypoxia and hypocellularity cost the bone at the screws until ``day``."""
+        if not setting.tissue.courses:
+            return []
+        return contributions(built.eqd2, setting.tissue.table, day).rows(built.patches.area)
 
     def messages(self, outcome: Outcome) -> list[str]:
         """Sentences for the terminal."""
