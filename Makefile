@@ -1,10 +1,12 @@
-# make demo: install into .venv and run the main scenario.  make test: install and run every check and test.
+# make demo: install into .venv and run the main scenario.
+# make test: install and run every check and every test that is not marked slow.
+# make validate: the slow ones: the real jaw, long brute-force comparisons, many killed runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test gallery clean
+.PHONY: demo test validate gallery clean
 
 $(STAMP): pyproject.toml install-system.sh
 	sh install-system.sh
@@ -18,7 +20,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --durations=15
+	$(BIN)/python -m pytest -m 'not slow' --durations=15
+
+validate: $(STAMP)
+	$(BIN)/python -m pytest -m slow --durations=0
 
 gallery: $(STAMP)
 	for file in scenarios/*.yaml; do $(BIN)/femsim run $$file || exit 1; done

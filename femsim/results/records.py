@@ -67,6 +67,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
         "mesh": None,
         "evolution": None,
         "warnings": [],
+        "mechanisms": [],
     }
 
 
