@@ -19,7 +19,8 @@ from skfem import Basis, BilinearForm, ElementTetP2, ElementVector, MeshTet
 from skfem.helpers import ddot, sym_grad, trace
 
 from femsim.fem.assembly import assemble_stiffness, upper_pattern, warm_up
-from femsim.fem.spaces import Space, locality_order
+from femsim.fem.spaces import Space
+from femsim.mesh.ordering import locality_order
 
 BRICKS = 21  # cube edge in bricks: about 240k unknowns
 BRICKS_QUICK = 10

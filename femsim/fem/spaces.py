@@ -14,7 +14,6 @@ EDGES = np.array([[0, 1], [1, 2], [2, 0], [0, 3], [1, 3], [2, 3]])
 FACE_EDGES = np.array([[0, 1], [1, 2], [2, 0]])
 """Local mid-edge order of a six-node face."""
 
-MORTON_BITS = 16
 
 
 class Space:
@@ -188,19 +187,3 @@ def _affine_geometry(points: np.ndarray, tets: np.ndarray) -> tuple[np.ndarray, 
     gradients[:, 1:] = normals / determinant[:, None, None]
     gradients[:, 0] = -gradients[:, 1:].sum(axis=1)
     return gradients, determinant / 6.0
-
-
-def locality_order(points: np.ndarray) -> np.ndarray:
-    """Return a permutation of points along a Morton curve: neighbours in space become neighbours in memory.
-
-    Renumbering vertices (and cells by their centroids) with it makes assembly and matrix products run from cache.
-    """
-    points = np.asarray(points, dtype=float)
-    low = points.min(axis=0)
-    extent = max(float(np.ptp(points, axis=0).max()), np.finfo(float).tiny)
-    cells = ((points - low) / extent * ((1 << MORTON_BITS) - 1)).astype(np.uint64)
-    code = np.zeros(len(points), dtype=np.uint64)
-    for bit in range(MORTON_BITS):
-        for axis in range(3):
-            code |= ((cells[:, axis] >> np.uint64(bit)) & np.uint64(1)) << np.uint64(3 * bit + axis)
-    return np.argsort(code, kind="stable")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from femsim.errors import InputError
+from femsim.fem.stress import von_mises
 from femsim.loosening.spectrum import HealingSpectrum
 from femsim.parameters import ParameterSet
 
@@ -82,13 +83,6 @@ class Part:
     def __post_init__(self) -> None:
         if not 0.0 < self.knock_down <= 1.0:
             raise InputError(f"part {self.name!r}: the knock-down factor is {self.knock_down}, it must be in (0, 1]")
-
-
-def von_mises(stress: Array) -> Array:
-    """Von Mises stress of (..., 6) tensors: three normal components, then three shear components."""
-    s = np.asarray(stress, dtype=float)
-    normal = (s[..., 0] - s[..., 1]) ** 2 + (s[..., 1] - s[..., 2]) ** 2 + (s[..., 2] - s[..., 0]) ** 2
-    return np.sqrt(0.5 * normal + 3.0 * np.sum(s[..., 3:] ** 2, axis=-1))
 
 
 def equivalent_amplitude(peak: Array, valley: Array, ultimate: float) -> Array:

@@ -20,7 +20,8 @@ from femsim.fem.assembly import (
     upper_pattern,
     warm_up,
 )
-from femsim.fem.spaces import EDGES, Space, locality_order
+from femsim.fem.spaces import EDGES, Space
+from femsim.mesh.ordering import locality_order
 
 
 def random_moduli(space: Space, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

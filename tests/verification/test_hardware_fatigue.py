@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from femsim.errors import InputError
+from femsim.fem.stress import von_mises
 from femsim.loosening.hardware import (
     FatigueMaterial,
     HardwareFatigue,
@@ -13,7 +14,6 @@ from femsim.loosening.hardware import (
     allowable_amplitude,
     equivalent_amplitude,
     fatigue_life,
-    von_mises,
 )
 from femsim.loosening.spectrum import HealingSpectrum
 from femsim.parameters import load_parameters
