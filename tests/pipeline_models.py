@@ -54,7 +54,7 @@ def bench_values(
     thickness: float | None = None,
     per_stump: int = 2,
     years: float = 0.05,
-    recovery: tuple[tuple[float, float], ...] = ((0, 1.0),),
+    criteria: Any = "default",
 ) -> dict[str, Any]:
     """A bench-block scenario as a mapping; ``dose`` [Gy] is uniform, six months before the operation."""
     plate: dict[str, Any] = {"preset": "reconstruction-2.5"}
@@ -71,9 +71,9 @@ def bench_values(
         "irradiation": None if dose is None else {"surgery_after": "6 months", "courses": [field]},
         "loading": {
             "tasks": [{"bite": "tip", "force": f"{force} N", "cycles_per_day": 1600}],
-            "recovery": [list(pair) for pair in recovery],
+            "recovery": [[0, 1.0]],
         },
-        "simulate": {"years": years},
+        "simulate": {"years": years, "criteria": criteria},
         "mesh": {"preset": "preview"},
     }
 
@@ -107,6 +107,10 @@ def evolved(force: float, years: float, dose: float | None = None, **choices: An
     case, _ = loosening_case(setting, built)
     built.solver.forget()
     return evolve(case, setting.horizon)
+
+
+EARLY = {"motion": "40 um", "holding": 0.05, "lateral_stiffness": 0.05, "duration": "6 hours"}
+"""Criteria that fire as soon as screws begin to wander: runs that go on until they rattle take minutes."""
 
 
 def first_loose(outcome: Outcome) -> float:

@@ -72,7 +72,7 @@ def loosened(screw: str, day: float) -> dict[str, Any]:
     }
 
 
-def written(folder: Path, tables: bool = True, **changes: Any) -> RunFolder:
+def written(folder: Path, tables: bool = False, **changes: Any) -> RunFolder:
     """A run folder as a run of two screws leaves it; ``changes`` replace entries of its record."""
     run = RunFolder.create(folder, "made", "01234567")
     record = {
@@ -110,7 +110,7 @@ class TestPage:
 
     def test_nothing_is_loaded_from_outside(self, tmp_path: Path) -> None:
         """The page is one file: no reference leaves it, no script is in it, and a policy forbids both."""
-        folder = written(tmp_path)
+        folder = written(tmp_path, tables=True)
         write_bytes(folder / "pictures" / "operation.png", PIXEL)
         content = text_of(write_report(folder))
         assert re.search(r'http-equiv="Content-Security-Policy" content="default-src \'none\'', content)
@@ -121,7 +121,7 @@ class TestPage:
 
     def test_charts_refer_to_nothing_outside(self, tmp_path: Path) -> None:
         """The embedded SVG charts are as self-contained as the page around them."""
-        content = text_of(write_report(written(tmp_path)))
+        content = text_of(write_report(written(tmp_path, tables=True)))
         charts = [base64.b64decode(found).decode() for found in re.findall(r"svg\+xml;base64,([^\"]+)", content)]
         assert len(charts) == 3
         for chart in charts:
@@ -163,7 +163,9 @@ class TestPage:
 
     def test_stopped_run_says_so_first(self, tmp_path: Path) -> None:
         """The page of a stopped run opens with the fact that it is not complete, why, and how far it came."""
-        run = written(tmp_path, status="stopped", reason="stopped on day 365.2 of 730; continue with --resume")
+        run = written(
+            tmp_path, tables=True, status="stopped", reason="stopped on day 365.2 of 730; continue with --resume"
+        )
         content = html.unescape(text_of(write_report(run)))
         assert "Run not complete" in content[: content.index("</p>", content.index("headline"))]
         first = content[content.index("<li>") : content.index("</li>")]
@@ -174,7 +176,7 @@ class TestPage:
     @pytest.mark.parametrize("status", ["running", "stopped", "failed", "did not converge"])
     def test_run_without_tables(self, tmp_path: Path, status: str) -> None:
         """A run that ended before any table was written still has a page that says so."""
-        run = written(tmp_path, tables=False, status=status, screws=[], checks=[])
+        run = written(tmp_path, status=status, screws=[], checks=[])
         content = text_of(write_report(run))
         assert "Run not complete" in content
         assert f"This run is not complete ({status})" in content
