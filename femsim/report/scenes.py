@@ -187,6 +187,7 @@ def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float,
     direction = _outward(surfaces) + np.array([0.0, -0.25, 0.28])
     target = surfaces[focus]
     centre = np.array(target.center)
+    centre[2] -= 0.05 * target.length  # room for the colour scale below
     plotter.camera.focal_point = centre
     plotter.camera.position = centre + 4 * target.length * direction / np.linalg.norm(direction)
     plotter.camera.up = (0.0, 0.0, 1.0)

@@ -14,6 +14,16 @@ CRITERIA = {
 }
 
 
+def when(days: float) -> str:
+    """Spell a moment since surgery in a sentence: ``on day 12``, ``in month 7 (day 214)``."""
+    return f"{'on' if days < 60 else 'in'} {duration(days)}"
+
+
+def screw_name(name: str) -> str:
+    """Spell a screw's name in a sentence: ``screw-4`` becomes ``screw 4``."""
+    return name.replace("-", " ")
+
+
 def duration(days: float) -> str:
     """Spell a time since surgery for people: ``day 12``, ``month 7 (day 214)``."""
     if days < 60:
@@ -43,7 +53,7 @@ def answer(run: RunData) -> list[str]:
         sentences.append(f"In this simulation all {len(run.screws)} screws hold to the horizon of {duration(horizon)}.")
     for event in loose:
         sentences.append(
-            f"Screw {event['subject']} counts as loose on {duration(event['day'])}, "
+            f"{screw_name(event['subject']).capitalize()} counts as loose {when(event['day'])}, "
             f"after {count(event['cycles'])} chewing cycles: {CRITERIA[event['criterion']]}."
         )
     sentences += [_other_event(event) for event in run.events if event["kind"] != "screw loose"]
@@ -60,20 +70,20 @@ def nearest_margin(run: RunData) -> str:
     for screw in run.screws:
         if screw["loose"]:
             continue
-        name = screw["screw"]
+        name = screw_name(screw["screw"])
         margins += [
             (
                 1 - screw["motion_p95_um"] / limits["motion_um"],
-                f"screw {name} moves {screw['motion_p95_um']:.0f} µm of {limits['motion_um']:.0f} µm allowed",
+                f"{name} moves {screw['motion_p95_um']:.0f} µm of {limits['motion_um']:.0f} µm allowed",
             ),
             (
                 screw["holding_ratio"] / limits["holding_ratio"] - 1,
-                f"screw {name} holds {100 * screw['holding_ratio']:.0f} % of its insertion force "
+                f"{name} holds {100 * screw['holding_ratio']:.0f} % of its insertion force "
                 f"(limit {100 * limits['holding_ratio']:.0f} %)",
             ),
             (
                 screw["lateral_ratio"] / limits["lateral_ratio"] - 1,
-                f"screw {name} keeps {100 * screw['lateral_ratio']:.0f} % of its lateral stiffness "
+                f"{name} keeps {100 * screw['lateral_ratio']:.0f} % of its lateral stiffness "
                 f"(limit {100 * limits['lateral_ratio']:.0f} %)",
             ),
         ]
@@ -90,9 +100,10 @@ def headline(run: RunData) -> str:
     if not loose:
         return f"All {len(run.screws)} screws hold for {run.record['horizon_days'] / 365.25:.1f} years"
     first = loose[0]
-    when = duration(first["day"])
-    return f"{len(loose)} of {len(run.screws)} screws loosen, the first ({first['subject']}) by {when}"
+    name = screw_name(first["subject"])
+    return f"{len(loose)} of {len(run.screws)} screws loosen, the first ({name}) {when(first['day'])}"
 
 
 def _other_event(event: dict[str, Any]) -> str:
-    return f"{event['text']} ({duration(event['day'])}, {count(event['cycles'])} cycles)."
+    text = event["text"]
+    return f"{text[:1].upper()}{text[1:]} ({duration(event['day'])}, {count(event['cycles'])} cycles)."

@@ -167,8 +167,8 @@ def event_rows(events: Sequence[Event]) -> list[Row]:
 
 def _sentence(event: Event) -> str:
     words = {
-        "screw loose": f"screw {event.subject} counts as loose ({event.criterion})",
-        "stump lost": f"stump {event.subject} is lost: fewer screws hold than the criterion asks for",
+        "screw loose": f"{event.subject} counts as loose ({event.criterion})",
+        "stump lost": f"the stump {event.subject} is lost: too few of its screws hold",
         "part broken": f"{event.subject} breaks: its fatigue life is used up",
         "yield": f"{event.subject} yields under the full bite force",
         "support lost": f"the screws no longer carry the load of {event.subject}",
