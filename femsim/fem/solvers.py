@@ -22,6 +22,9 @@ ROUNDING_SHARE = 1e-5
 """With the tolerance above: a residual below 1e-14 of |K| |u| is rounding of the product itself. A jaw on soft discs
 moves far under a small load, so that |K| |u| exceeds |f| by many decades."""
 
+LARGEST_AMPLIFICATION = 1e12
+"""|K| |u| / |f| above which a body floats: a lower bound of the condition number; jaws on their discs stay below 1e9."""
+
 REFINEMENT_GOAL = 1e-12
 """Refinement stops below this relative residual: two steps from rounding at the sizes met here."""
 
@@ -101,7 +104,9 @@ class _Refined:
             return np.zeros(right.shape)
         solution = self._raw(columns)
         size = np.linalg.norm(columns, axis=0)
-        size += ROUNDING_SHARE * self._norm * np.linalg.norm(solution, axis=0)
+        reached = self._norm * np.linalg.norm(solution, axis=0)
+        floats = not (reached <= LARGEST_AMPLIFICATION * size).all()
+        size += ROUNDING_SHARE * reached
         size[size == 0.0] = 1.0
         for step in range(REFINEMENT_STEPS + 1):
             residual = self._residual(columns, solution)
@@ -119,7 +124,7 @@ class _Refined:
                 break
             solution[:, poor] = trial
         self.last_residual = worst
-        if not worst <= RESIDUAL_TOLERANCE:
+        if floats or not worst <= RESIDUAL_TOLERANCE:
             raise ConvergenceError(
                 f"linear solve of {self.n} unknowns left a relative residual of {worst:.2g} (allowed "
                 f"{RESIDUAL_TOLERANCE:.0e}): a body is held too loosely or moduli differ too much; check supports"

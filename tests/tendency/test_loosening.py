@@ -54,6 +54,7 @@ def by_dose():
     return [evolve(case(70.0, tissue=at_dose(dose)), HALF) for dose in (0.0, 50.0, 60.0, 70.0)]
 
 
+@pytest.mark.slow
 def test_more_dose_never_lives_longer(by_dose):
     """The first loosening comes no later with more dose, and it comes at all in this construct."""
     days = [first_end(outcome) for outcome in by_dose]
@@ -61,6 +62,7 @@ def test_more_dose_never_lives_longer(by_dose):
     assert np.isfinite(days[-1])
 
 
+@pytest.mark.slow
 def test_higher_bite_never_lives_longer():
     """The first loosening comes no later with a harder bite."""
     days = [first_end(evolve(case(force, tissue=at_dose(60.0)), HALF)) for force in (20.0, 60.0, 80.0, 110.0)]

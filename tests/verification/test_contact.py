@@ -122,7 +122,7 @@ def test_bite_point_pushes_only(model):
         solver.solve_for_bite_force(state, tissue, LOAD, 0, -5.0)
 
 
-@pytest.mark.parametrize(("size", "slips"), [(0.1, False), (0.3, True)])
+@pytest.mark.parametrize(("size", "slips"), [(0.1, False), pytest.param(0.3, True, marks=pytest.mark.slow)])
 def test_chewing_does_not_creep(model, size, slips):
     """Of 200 chewing cycles the last ends where the second did; below slip the anchors stay to the bit."""
     state, tissue = fresh(model)

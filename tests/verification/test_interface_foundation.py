@@ -89,7 +89,7 @@ def test_screw_is_a_beam_on_an_elastic_foundation(young, table):
 def pressing_law(modulus, mesh):
     """Law with bearing only, as stiff as ``modulus`` per length: the pressed half carries the sum of A k cos^2."""
     constants = LawConstants.from_parameters(load_parameters())
-    patches = build_patches(mesh, [screw_geometry(above=0.25)], constants)
+    patches = build_patches(mesh, [screw_geometry(above=0.25)], constants, ring_length=0.5)
     sideways = patches.directions[:, 0, 0]
     carried = (patches.area * sideways**2 * (sideways > 0)).sum() / LENGTH
     constants = replace(
