@@ -23,7 +23,7 @@ ROUNDING_SHARE = 1e-5
 moves far under a small load, so that |K| |u| exceeds |f| by many decades."""
 
 LARGEST_AMPLIFICATION = 1e12
-"""|K| |u| / |f| above which a body floats: a lower bound of the condition number; jaws on their discs stay below 1e9."""
+"""|K| |u| / |f| above which a body floats: a lower bound of the condition number; jaws stay far below."""
 
 REFINEMENT_GOAL = 1e-12
 """Refinement stops below this relative residual: two steps from rounding at the sizes met here."""

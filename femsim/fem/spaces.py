@@ -15,7 +15,6 @@ FACE_EDGES = np.array([[0, 1], [1, 2], [2, 0]])
 """Local mid-edge order of a six-node face."""
 
 
-
 class Space:
     """Continuous vector-valued Lagrange space of degree 1 or 2 on affine tetrahedra.
 

@@ -15,7 +15,7 @@ from femsim.pipeline.scenario_run import RunResult, ScenarioRun
 from femsim.pipeline.setting import prepare
 from femsim.report import scenes, write_report
 from femsim.results import RunFolder, open_run, records, write_table
-from femsim.scenario import Scenario, scenario_hash
+from femsim.scenario import Scenario, resolve, scenario_hash
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,11 @@ def run(scenario: Scenario, runs: Path = Path("runs"), resume: bool = False, hoo
     """
     hooks = hooks or Hooks()
     hash8 = scenario_hash(scenario)
-    make = RunFolder.resumable if resume else RunFolder.create
-    folder = make(runs, scenario.name, hash8)
+    if resume:
+        inputs = {one.key: str(one.value) for one in resolve(scenario)}
+        folder = RunFolder.resumable(runs, scenario.name, hash8, inputs)
+    else:
+        folder = RunFolder.create(runs, scenario.name, hash8)
     return ScenarioRun(scenario, folder, hash8, hooks).complete(resume)
 
 

@@ -54,8 +54,13 @@ class RunFolder:
         raise InputError(f"{runs}: ten thousand runs named {stem} exist already; clean up or choose another --output")
 
     @classmethod
-    def resumable(cls, runs: Path, name: str, hash8: str) -> RunFolder:
+    def resumable(cls, runs: Path, name: str, hash8: str, inputs: Mapping[str, str] | None = None) -> RunFolder:
         """Find the newest unfinished run of exactly this scenario.
+
+        Parameters
+        ----------
+        inputs : mapping of str to str, optional
+            Every key and value of the scenario, to say what has changed when none fits.
 
         Raises
         ------
@@ -63,17 +68,20 @@ class RunFolder:
             No such run; the message says whether the scenario has changed since.
         """
         stem = slug(name)
-        known = sorted(runs.glob(f"{stem}-*/run.json"), key=lambda item: item.stat().st_mtime, reverse=True)
+        own = re.compile(re.escape(stem) + r"-[0-9a-f]{8}(-\d+)?")
+        known = [item for item in runs.glob(f"{stem}-*/run.json") if own.fullmatch(item.parent.name)]
+        known.sort(key=lambda item: item.stat().st_mtime, reverse=True)
         states = [(cls(item.parent), cls(item.parent).record()) for item in known]
         for folder, record in states:
             if record.get("hash") == hash8 and record.get("status") != "complete":
                 return folder
         if any(record.get("hash") == hash8 for _, record in states):
             raise InputError(f"{runs}: the run {stem}-{hash8} is complete; run it again without --resume for a new one")
-        unfinished = [folder.path.name for folder, record in states if record.get("status") != "complete"]
+        unfinished = [(folder.path.name, record) for folder, record in states if record.get("status") != "complete"]
         if unfinished:
+            started, record = unfinished[0]
             raise InputError(
-                f"{runs}: the scenario has changed since {unfinished[0]} was started (now {hash8}); "
+                f"{runs}: the scenario has changed since {started} was started{_changes(record, inputs)} (now {hash8}); "
                 "restore the scenario to resume it, or run the new one without --resume"
             )
         raise InputError(f"{runs}: no unfinished run of {stem!r} to resume; run it without --resume")
@@ -146,6 +154,17 @@ def open_run(path: str | Path) -> RunFolder:
         raise InputError(f"{path}: no run folder there (no run.json); give the folder that `femsim run` printed")
     folder.record()
     return folder
+
+
+def _changes(record: Mapping[str, Any], inputs: Mapping[str, str] | None) -> str:
+    """Spell the first values in which a scenario differs from the inputs of an earlier run."""
+    before = {one["key"]: one["value"] for one in record.get("inputs", [])}
+    if inputs is None or not before:
+        return ""
+    keys = [key for key in {**before, **inputs} if before.get(key) != inputs.get(key)]
+    told = [f"{key} was {before.get(key, 'absent')}, is {inputs.get(key, 'absent')}" for key in keys[:3]]
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f": {', '.join(told)}{more}" if told else ""
 
 
 def slug(name: str) -> str:
