@@ -81,7 +81,7 @@ class RunFolder:
         if unfinished:
             started, record = unfinished[0]
             raise InputError(
-                f"{runs}: the scenario has changed since {started} was started{_changes(record, inputs)} (now {hash8}); "
+                f"{runs}: the scenario has changed since {started} was started{_changes(record, inputs)}; "
                 "restore the scenario to resume it, or run the new one without --resume"
             )
         raise InputError(f"{runs}: no unfinished run of {stem!r} to resume; run it without --resume")

@@ -90,7 +90,7 @@ def test_resume_finds_the_unfinished_run_only(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has changed"):
         RunFolder.resumable(tmp_path, "case", "b" * 8)
     folder.write_record({"hash": "a" * 8, "status": "running", "inputs": [{"key": "plate.width", "value": "8 mm"}]})
-    with pytest.raises(InputError, match="plate.width was 8 mm, is 9 mm"):
+    with pytest.raises(InputError, match=r"plate\.width was 8 mm, is 9 mm"):
         RunFolder.resumable(tmp_path, "case", "b" * 8, {"plate.width": "9 mm"})
     RunFolder.create(tmp_path, "case-two", "b" * 8).write_record({"hash": "b" * 8, "status": "running"})
     with pytest.raises(InputError, match="since case-aaaaaaaa was"):
