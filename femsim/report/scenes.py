@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from femsim.errors import FemsimError
+from femsim.errors import FemsimError, InputError
 from femsim.report.read import RunData, read_run
 from femsim.results import RunFolder
 
@@ -21,6 +22,8 @@ BONE, TITANIUM, REMOVED, LOOSE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b"
 SIZE = (1400, 1000)
 LABEL_HEIGHT = 6.5
 """Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
+HEAD_RAISED = 0.25
+"""Screws are drawn this far out of the plate [mm]."""
 RENDER_SECONDS = 300
 """A software renderer needs seconds per picture; past this it hangs."""
 
@@ -63,7 +66,18 @@ def render_run(folder: RunFolder) -> None:
 
 
 def show_run(folder: RunFolder) -> None:
-    """Open an interactive window on the close-up scene of a run."""
+    """Open an interactive window on the close-up scene of a run.
+
+    Raises
+    ------
+    InputError
+        There is no display to open a window on.
+    """
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError(
+            f"{folder.path}: no display here to open a window on; look at pictures/ and report.html in that folder, "
+            "or run this command where there is a screen"
+        )
     run = read_run(folder)
     plotter = _plotter(off_screen=False)
     draw = draw_closeup if (folder / "fields" / "end.vtu").is_file() else draw_operation
@@ -79,7 +93,7 @@ def draw_operation(plotter: pv.Plotter, run: RunData) -> None:
         plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
     _draw_hardware(plotter, surfaces)
     _label_screws(plotter, run, surfaces)
-    _view(plotter, surfaces, zoom=1.15)
+    _view(plotter, surfaces, zoom=1.02)
 
 
 def draw_closeup(plotter: pv.Plotter, run: RunData) -> None:
@@ -142,7 +156,7 @@ def _draw_bone_field(
     surfaces = _surfaces(run.folder)
     plotter.add_mesh(bone, scalars=field, cmap=cmap, clim=clim, scalar_bar_args=_bar(title))
     _draw_hardware(plotter, surfaces)
-    _view(plotter, surfaces, zoom=1.15)
+    _view(plotter, surfaces, zoom=1.02)
 
 
 def _draw_hardware(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData]) -> None:
@@ -222,7 +236,14 @@ def _plotter(*, off_screen: bool) -> pv.Plotter:
 def _surfaces(folder: RunFolder) -> dict[str, pv.PolyData]:
     import pyvista as pv
 
-    return {path.stem: pv.read(path) for path in sorted((folder / "surfaces").glob("*.vtp"))}
+    surfaces = {path.stem: pv.read(path) for path in sorted((folder / "surfaces").glob("*.vtp"))}
+    screws = surfaces["screws"]
+    number = np.asarray(screws.cell_data["screw"])
+    for k, screw in enumerate(folder.record()["operation"]["screws"]):
+        # Heads lie level with the plate: drawn a little higher, or the two faces fight for the same pixels.
+        points = np.unique(screws.regular_faces[number == k])
+        screws.points[points] -= HEAD_RAISED * np.asarray(screw["axis"])
+    return surfaces
 
 
 def _grid(folder: RunFolder, name: str) -> pv.UnstructuredGrid:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pipeline_models import bench
 
-from femsim.errors import FemsimError
-from femsim.report import page, words, write_report
+from femsim.errors import FemsimError, InputError
+from femsim.report import page, scenes, words, write_report
 from femsim.report.read import read_run
 from femsim.results import RunFolder, write_bytes, write_table
 from femsim.results.records import opening_record
@@ -242,3 +242,12 @@ def test_nearest_margin_leaves_out_loose_screws(tmp_path: Path) -> None:
     """The nearest margin is that of a screw which still holds."""
     folder = written(tmp_path, screws=[screw_row("screw-1", 20.0), screw_row("screw-2", 400.0, 30.0)])
     assert "screw 1" in words.nearest_margin(read_run(folder))
+
+
+def test_window_needs_a_display(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a screen `show` says so instead of opening nothing."""
+    monkeypatch.setattr(scenes.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(InputError, match="no display here"):
+        scenes.show_run(written(tmp_path))
