@@ -94,7 +94,7 @@ class PlateSetting:
         limits = {
             "height": (section["width"] / 2, 40.0, "height above the lower border"),
             "standoff": (parameters["plates.least_clearance"], 5.0, "standoff from the bone"),
-            "first_hole": (2.0, 30.0, "min_distance_to_cut"),
+            "first_hole": (2.0, 30.0, "minimal_distance_to_cut"),
         }
         for key, (low, high, words) in limits.items():
             if not low <= values[key] <= high:

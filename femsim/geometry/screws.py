@@ -291,7 +291,7 @@ def place_screw(
             where = f"{-distance:.1f} mm inside the defect" if distance < 0 else f"{distance:.1f} mm from the bone cut"
             raise GeometryError(
                 f"{name}: a screw in the defect, its axis lies {where}, at least {least:.1f} mm of bone are needed; "
-                "raise min_distance_to_cut or move the plate"
+                "raise minimal_distance_to_cut or move the plate"
             )
     return Screw(
         name=name,

@@ -32,7 +32,7 @@ LEFT: dict[str, object] = {"from_tooth": 34, "to_tooth": 36}
         ({**LEFT, "plate_height": float("nan")}, GeometryError, "nan"),
         ({**LEFT, "plate_height": 39.0}, GeometryError, "another height"),
         ({**LEFT, "standoff": 0.0}, GeometryError, "standoff from the bone is 0 mm"),
-        ({**LEFT, "min_distance_to_cut": 0.0}, GeometryError, "min_distance_to_cut is 0 mm"),
+        ({**LEFT, "min_distance_to_cut": 0.0}, GeometryError, "minimal_distance_to_cut is 0 mm"),
         ({**LEFT, "per_stump": 0}, GeometryError, "0 per stump, allowed are 1 to 8"),
         ({**LEFT, "per_stump": (3, 99)}, GeometryError, "99 per stump"),
         ({**LEFT, "screw_diameter": 5.0}, GeometryError, "does not"),
