@@ -38,6 +38,9 @@ WIDE_GAP = 3.0
 FACIAL_BLEND = 2.0
 """The lingual cortex passes into the facial one over this distance [mm], so that thickness is smooth."""
 
+CUT_SLACK = 0.2
+"""A screw nearer to a cut than asked by more than this [mm] is told; less is the thickness of a saw blade."""
+
 CORTEX_STEP = 0.1
 """Sampling step [mm] along a screw when its length in cortical bone is measured."""
 
@@ -282,7 +285,7 @@ def plan_operation(
         arch=arch,
         jaw=jaw,
         cortical_thickness=ArchCortex.from_parameters(arch, parameters),
-        warnings=_remarks(plate, screws, length),
+        warnings=_remarks(plate, screws, length, setting.first_hole),
         activations={
             pattern: {name: value for name, value in values.items() if name in kept}
             for pattern, values in activation_patterns(parameters).items()
@@ -362,11 +365,17 @@ def _screwed(
     return tuple(screws)
 
 
-def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float) -> tuple[str, ...]:
+def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float, to_cut: float) -> tuple[str, ...]:
     remarks = [
         f"{screw.name}: tilted {angle:.0f} degrees against its hole, off its neighbour or the cut"
         for screw, axis in zip(screws, plate.hole_axes, strict=True)
         if (angle := float(np.degrees(np.arccos(np.clip(screw.axis @ axis, -1, 1))))) > 2.0
+    ]
+    # The wanted distance places the hole; an axis that leans towards the cut comes nearer inside the bone.
+    remarks += [
+        f"{screw.name}: comes within {screw.distance_to_cut:.1f} mm of the cut in the bone; {to_cut:g} mm were wanted"
+        for screw in screws
+        if screw.distance_to_cut < to_cut - CUT_SLACK
     ]
     for stump in dict.fromkeys(screw.stump for screw in screws):
         count = sum(screw.stump == stump for screw in screws)
