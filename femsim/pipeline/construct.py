@@ -27,7 +27,7 @@ from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.mesh.cache import cached_mesh, mesh_key
 from femsim.mesh.tetmesh import PLATE, SCREW_FIRST, Mesh
 from femsim.pipeline.hooks import Hooks
-from femsim.pipeline.setting import Setting, bite_name
+from femsim.pipeline.setting import Setting
 from femsim.tissue import (
     bonded_rate,
     removal_torque_ratio,
@@ -102,7 +102,7 @@ def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> t
     """Chewing tasks in terms of the operator's loads and bites."""
     made = []
     for task in setting.scenario.loading.tasks:
-        site = setting.operation.bite(bite_name(task.bite))
+        site = setting.operation.bite(task.site)
         activation = setting.operation.muscle_activation(task.activation)
         made.append(
             Task(

@@ -122,13 +122,8 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         screw_preset=screws.preset,
         per_stump=counts,
         length=screws.length,
-        bites=tuple(dict.fromkeys(bite_name(task.bite) for task in scenario.loading.tasks)),
+        bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
     )
-
-
-def bite_name(bite: str | int) -> str:
-    """Name of a bite site: the scenario's word, or ``tooth-NN`` for an FDI number."""
-    return bite if isinstance(bite, str) else f"tooth-{bite}"
 
 
 def _tissue(scenario: Scenario, parameters: ParameterSet, courses: tuple[Course, ...]) -> JawTissue:

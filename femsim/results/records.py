@@ -108,18 +108,20 @@ def mesh_record(mesh: Mesh, key: str) -> dict[str, Any]:
 
 def write_plan_surfaces(folder: RunFolder, operation: Operation) -> None:
     """Surfaces of a planned operation."""
-    gone = np.zeros(len(operation.bone.triangles), dtype=bool)
-    if operation.resection is not None:
-        gone = operation.resection.removed(operation.bone.corners.mean(axis=1))
+    gone = _removed_triangles(operation)
     _write_surfaces(folder, operation, operation.bone.points, operation.bone.triangles[~gone], gone)
 
 
 def write_run_surfaces(folder: RunFolder, operation: Operation, mesh: Mesh) -> None:
     """Surfaces as meshed: cut faces included."""
-    gone = np.zeros(len(operation.bone.triangles), dtype=bool)
-    if operation.resection is not None:
-        gone = operation.resection.removed(operation.bone.corners.mean(axis=1))
-    _write_surfaces(folder, operation, mesh.points, mesh.free_triangles(BONE), gone)
+    _write_surfaces(folder, operation, mesh.points, mesh.free_triangles(BONE), _removed_triangles(operation))
+
+
+def _removed_triangles(operation: Operation) -> np.ndarray:
+    """Whether each triangle of the bone's surface lies on the removed part."""
+    if operation.resection is None:
+        return np.zeros(len(operation.bone.triangles), dtype=bool)
+    return operation.resection.removed(operation.bone.corners.mean(axis=1))
 
 
 def _write_surfaces(
