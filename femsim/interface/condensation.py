@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ import numpy as np
 import scipy.linalg as sl
 import scipy.sparse as sp
 
+from femsim.durable import write_npz
 from femsim.errors import ConvergenceError, InputError
 from femsim.interface.law import InterfaceState, PatchTissue, ScrewBoneLaw
 from femsim.interface.patches import Patches
@@ -85,15 +85,9 @@ class Operator:
         return stiffness, sl.cho_solve(factor, self.g_loads)
 
     def save(self, path: str | Path) -> None:
-        """Write to an npz file (temporary file, fsync, rename)."""
-        path = Path(path)
+        """Write to an npz file whole or not at all."""
         data = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        temporary = path.with_name(path.name + ".part")
-        with open(temporary, "wb") as stream:
-            np.savez(stream, kind=np.array(KIND), version=np.array(VERSION), **data)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        write_npz(Path(path), {"kind": np.array(KIND), "version": np.array(VERSION), **data})
 
     @classmethod
     def load(cls, path: str | Path) -> Operator:

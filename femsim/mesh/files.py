@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import meshio
 import numpy as np
 
+from femsim.durable import write_npz, write_via
 from femsim.errors import InputError
 from femsim.mesh.tetmesh import Interface, Mesh
 
@@ -34,16 +33,7 @@ def save_mesh(mesh: Mesh, path: str | Path) -> Path:
     header = {"kind": KIND, "version": FORMAT_VERSION, "screw_names": mesh.screw_names, "quality": mesh.quality}
     arrays: dict[str, Any] = {name: getattr(mesh, name) for name in _ARRAYS}
     arrays |= {f"interface_{name}": getattr(mesh.interface, name) for name in _INTERFACE}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_npz(path, {"header": np.array(json.dumps(header)), **arrays}, compress=True)
     return path
 
 
@@ -110,16 +100,10 @@ def write_mesh(mesh: Mesh, path: str | Path) -> Path:
     if path.suffix.lower() != ".vtu":
         raise InputError(f"{path}: a mesh is written as .vtu, not {path.suffix!r}; change the file name")
     save_mesh(mesh, path.with_suffix(".npz"))
-    temporary = path.with_name(f".{path.stem}.part.vtu")
-    try:
-        meshio.Mesh(
-            mesh.points,
-            [("tetra", mesh.tets)],
-            cell_data={"region": [mesh.region], "component": [mesh.component]},
-        ).write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    cells = meshio.Mesh(
+        mesh.points, [("tetra", mesh.tets)], cell_data={"region": [mesh.region], "component": [mesh.component]}
+    )
+    write_via(path, cells.write)
     return path
 
 

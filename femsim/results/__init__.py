@@ -1,6 +1,6 @@
 """Run folders: durable files, checkpoints, tables, fields and provenance of one run."""
 
-from femsim.results.files import append_line, write_bytes, write_json, write_npz, write_table, write_text
+from femsim.durable import append_line, write_bytes, write_json, write_npz, write_table, write_text
 from femsim.results.folder import RunFolder, open_run
 
 __all__ = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyvista as pv
 
-from femsim.results.files import write_via
+from femsim.durable import write_via
 
 # VTK orders the mid-edge nodes 01, 12, 02, 03, 13, 23.
 VTK_EDGES = ((0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3))

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from femsim.durable import append_line, read_npz, write_json, write_npz
 from femsim.errors import InputError
-from femsim.results.files import append_line, read_npz, write_json, write_npz
 
 FORMAT_VERSION = 1
 KEPT_CHECKPOINTS = 3

@@ -12,12 +12,13 @@ import pytest
 import pyvista as pv
 from pipeline_models import bench, bench_values, finished_run, session_cache
 
+from femsim import durable
 from femsim.errors import FemsimError, GeometryError, InputError, Stopped
 from femsim.geometry.parametric import MandibleShape, mandible_surface
 from femsim.pipeline import Hooks, mesh, plan, run
 from femsim.pipeline.setting import prepare
 from femsim.report import page
-from femsim.results import files, write_text
+from femsim.results import write_text
 from femsim.scenario import scenario_from_mapping
 
 
@@ -142,7 +143,7 @@ def test_full_disk_during_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             raise OSError(28, "No space left on device")
         real(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", filling)
+    monkeypatch.setattr(durable.os, "fsync", filling)
     with session_cache(), pytest.raises(FemsimError, match="No space left on device") as caught:
         run(bench("full"), tmp_path)
     assert "\n" not in str(caught.value)
@@ -159,7 +160,7 @@ def test_full_disk_leaves_the_old_page(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(durable.os, "fsync", full)
     with pytest.raises(FemsimError, match="No space left"):
         write_text(path, "half a page")
     assert path.read_bytes() == before

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from femsim import durable
+from femsim.durable import read_npz
 from femsim.errors import FemsimError, InputError
-from femsim.results import RunFolder, files, open_run, write_json, write_npz, write_table
-from femsim.results.files import read_npz
+from femsim.results import RunFolder, open_run, write_json, write_npz, write_table
 
 
 def test_second_run_of_the_same_scenario_gets_its_own_folder(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_failed_write_leaves_the_older_file_whole(tmp_path: Path, monkeypatch: p
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(durable.os, "fsync", full)
     with pytest.raises(FemsimError, match="No space left"):
         write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}

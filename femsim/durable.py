@@ -70,13 +70,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays durably as an uncompressed ``.npz``; object arrays are refused, so no pickle is ever made."""
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, compress: bool = False) -> None:
+    """Write arrays durably as ``.npz``; object arrays are refused, so no pickle is ever made."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
             raise TypeError(f"array {name!r} holds Python objects and cannot be stored")
+    save = np.savez_compressed if compress else np.savez
     # numpy's stub types the keywords as the allow_pickle flag
-    write_via(path, lambda part: np.savez(part, **{k: np.asarray(v) for k, v in arrays.items()}))  # type: ignore[arg-type]
+    write_via(path, lambda part: save(part, **{k: np.asarray(v) for k, v in arrays.items()}))  # type: ignore[arg-type]
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
