@@ -22,6 +22,7 @@ from femsim.errors import GeometryError, MeshError
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
+from femsim.geometry.resection import SegmentPlan
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh import Sizing, build_mesh
 from femsim.parameters import load_parameters
@@ -37,7 +38,7 @@ DRAWS = 30
 
 def standard_operation(jaw: Jaw) -> Operation:
     """Left body defect, 2.5 mm plate, 4 + 4 locking screws."""
-    return plan_operation(jaw, load_parameters(), from_tooth=33, to_tooth=37, per_stump=4)
+    return plan_operation(jaw, load_parameters(), segments=[SegmentPlan(teeth=(33, 37))], per_stump=4)
 
 
 def random_operation(seed: int, real: Jaw | None) -> tuple[Operation, dict[str, Any]]:
@@ -48,8 +49,7 @@ def random_operation(seed: int, real: Jaw | None) -> tuple[Operation, dict[str, 
         jaw = real if real is not None and rng.random() < 0.5 else _random_jaw(rng)
         first, last = DEFECTS[rng.integers(len(DEFECTS))]
         drawn: dict[str, Any] = {
-            "from_tooth": first,
-            "to_tooth": last,
+            "segments": [SegmentPlan(teeth=(first, last))],
             "plate_preset": str(rng.choice(PLATES)),
             "screw_preset": str(rng.choice(SCREWS)),
             "per_stump": int(rng.integers(3, 5)),

@@ -7,6 +7,7 @@ from functools import cache
 from femsim.geometry.arch import Arch
 from femsim.geometry.jaw import Jaw, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
+from femsim.geometry.resection import SegmentPlan
 from femsim.parameters import load_parameters
 
 
@@ -22,4 +23,5 @@ def adult_arch() -> Arch:
 
 @cache
 def planned(from_tooth: int = 33, to_tooth: int = 37, per_stump: int | tuple[int, int] = 3) -> Operation:
-    return plan_operation(adult_jaw(), load_parameters(), from_tooth=from_tooth, to_tooth=to_tooth, per_stump=per_stump)
+    segment = SegmentPlan(teeth=(from_tooth, to_tooth))
+    return plan_operation(adult_jaw(), load_parameters(), segments=[segment], per_stump=per_stump)

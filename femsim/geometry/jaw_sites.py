@@ -178,12 +178,12 @@ def jaw_bites(
                 f"bite {name!r} is unknown; allowed are {', '.join(n for n in BITE_TEETH if 'tooth' not in n)} "
                 "or tooth-NN by FDI number"
             )
-        gone = [fdi for fdi in BITE_TEETH[name] if resection.span[0] < arch.tooth(fdi)[1] < resection.span[1]]
+        gone = [fdi for fdi in BITE_TEETH[name] if resection.removes(arch.tooth(fdi)[1])]
         if gone:
             if names is None:
                 continue
             raise InputError(
-                f"bite {name!r}: tooth {gone[0]} is in the removed part ({resection.segment}); "
+                f"bite {name!r}: tooth {gone[0]} is in the removed part ({resection.words}); "
                 "choose a bite on teeth that remain"
             )
         teeth = BITE_TEETH[name]

@@ -14,7 +14,7 @@ from femsim.geometry.jaw_sites import jaw_bites, jaw_foundations, jaw_loads
 from femsim.geometry.muscles import activation_patterns
 from femsim.geometry.plate import Plate, plate_section
 from femsim.geometry.plate_path import PlateSetting, plan_plate
-from femsim.geometry.resection import Resection, resect_planes, resect_teeth
+from femsim.geometry.resection import BonePiece, Resection, SegmentPlan, combined
 from femsim.geometry.screws import Screw, check_screws, place_screw, screw_thread, spread_axes
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface
@@ -198,10 +198,7 @@ def plan_operation(
     jaw: Jaw,
     parameters: ParameterSet,
     *,
-    from_tooth: int | None = None,
-    to_tooth: int | None = None,
-    side: str | None = None,
-    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+    segments: Sequence[SegmentPlan],
     plate_preset: str = "reconstruction-2.5",
     plate_width: float | None = None,
     plate_thickness: float | None = None,
@@ -212,32 +209,29 @@ def plan_operation(
     screw_preset: str = "locking-2.4",
     screw_diameter: float | None = None,
     screw_core: float | None = None,
-    per_stump: int | tuple[int, int] = 4,
+    per_stump: int | tuple[int, ...] = 4,
     length: str | float = "bicortical",
     bites: Sequence[str] | None = None,
     detached: Sequence[str] = (),
 ) -> Operation:
-    """Plan a segmental resection of a jaw bridged by one locking plate.
+    """Plan the resection of one or several segments of a jaw, bridged by one locking plate.
 
     Parameters
     ----------
     jaw : Jaw
         Surface and landmarks in the anatomical frame.
     parameters : ParameterSet
-    from_tooth, to_tooth : int
-        First and last tooth removed, FDI numbers.
-    side : ``"left"``, ``"right"``, ``"midline"``, optional
-        Only checked against the teeth.
-    planes : two (point, normal) pairs, optional
-        Cut planes in the anatomical frame instead of teeth [mm].
+    segments : sequence of SegmentPlan
+        What is removed.
     plate_preset, screw_preset : str
         Names in cards ``plates`` and ``screws``.
     plate_width, plate_thickness, plate_pitch, plate_height, standoff, min_distance_to_cut : float, optional
         Replace the preset or the default [mm].
     screw_diameter, screw_core : float, optional
         Replace the preset [mm].
-    per_stump : int or (int, int)
-        Screws in each stump, or in the mesial and the distal one (for a midline defect: the right and the left one).
+    per_stump : int or tuple of int
+        Screws in each bone piece, or in every piece from the mesial to the distal one (for a midline defect: from the
+        right to the left one).
     length : ``"bicortical"``, ``"monocortical"`` or float
         Screw length [mm] from the plate's outer face to the tip.
     bites : sequence of str, optional
@@ -260,17 +254,16 @@ def plan_operation(
             f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, "
             f"at most {0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
         )
-    counts = _counts(per_stump)
     surface, landmarks = jaw.surface, jaw.landmarks.points
     arch = Arch.fit(surface, landmarks, parameters)
-    resection = _resected(surface, arch, from_tooth, to_tooth, side, planes)
-    if resection.side == "right":
-        # There the mesial stump has the higher arch coordinate.
-        counts = counts[::-1]
+    if not segments:
+        raise InputError("resection: no segment is given; name at least one")
+    resection = combined([segment.resect(surface, arch) for segment in segments])
+    counts = _counts(per_stump, resection)
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
     bite_sites = jaw_bites(surface, arch, resection, parameters, landmarks, bites)
-    plate, stumps = plan_plate(surface, arch, resection, setting, counts, "plate")
-    screws = _screwed(surface, resection, parameters, plate, stumps, thread, length)
+    plate, pieces = plan_plate(surface, arch, resection, setting, counts, "plate")
+    screws = _screwed(surface, parameters, plate, pieces, thread, length)
     loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
     kept = {site.name for site in loads}
     return Operation(
@@ -293,55 +286,35 @@ def plan_operation(
     )
 
 
-def _resected(
-    surface: Surface,
-    arch: Arch,
-    from_tooth: int | None,
-    to_tooth: int | None,
-    side: str | None,
-    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None,
-) -> Resection:
-    if planes is not None:
-        if from_tooth is not None or to_tooth is not None:
-            raise InputError("resection: give either two teeth or two planes, not both")
-        resection = resect_planes(surface, arch, planes)
-    elif from_tooth is None or to_tooth is None:
-        raise InputError("resection: give the first and the last tooth removed, or two planes")
-    else:
-        resection = resect_teeth(surface, arch, from_tooth, to_tooth)
-    if side is not None and side != resection.side:
+def _counts(per_stump: int | tuple[int, ...], resection: Resection) -> tuple[int, ...]:
+    """Screws in every bone piece by ascending arch coordinate, from numbers as the user counts them."""
+    names = [piece.name for piece in resection.pieces]
+    counts = (per_stump,) * len(names) if isinstance(per_stump, int) else tuple(int(count) for count in per_stump)
+    if len(counts) != len(names):
         raise InputError(
-            f"resection: side is {side!r} but the {resection.segment} lie on side {resection.side!r}; "
-            "FDI numbers 31-38 are left, 41-48 right"
+            f"screws: {len(counts)} numbers for {len(names)} pieces of bone ({', '.join(names)}); give one each"
         )
-    return resection
-
-
-def _counts(per_stump: int | tuple[int, int]) -> tuple[int, int]:
-    """Screws in the first and in the second stump as the user counts them."""
-    counts = (per_stump, per_stump) if isinstance(per_stump, int) else (int(per_stump[0]), int(per_stump[1]))
     for count in counts:
         if not SCREWS_PER_STUMP[0] <= count <= SCREWS_PER_STUMP[1]:
             raise GeometryError(
                 f"screws: {count} per stump, allowed are {SCREWS_PER_STUMP[0]} to {SCREWS_PER_STUMP[1]}"
             )
-    return counts
+    # There the mesial stump has the higher arch coordinate.
+    return counts[::-1] if resection.side == "right" else counts
 
 
 def _screwed(
     surface: Surface,
-    resection: Resection,
     parameters: ParameterSet,
     plate: Plate,
-    stumps: tuple[str, ...],
+    pieces: tuple[BonePiece, ...],
     thread: dict[str, float],
     length: str | float,
 ) -> tuple[Screw, ...]:
     heads = plate.holes - plate.hole_axes * plate.thickness / 2
-    cuts = [resection.cuts[resection.stumps.index(stump)] for stump in stumps]
-    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, cuts)
+    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, pieces)
     screws = []
-    for k, stump in enumerate(stumps):
+    for k, piece in enumerate(pieces):
         screw = place_screw(
             surface,
             parameters,
@@ -349,10 +322,10 @@ def _screwed(
             name=f"screw-{k + 1}",
             head=heads[k],
             axis=axes[k],
-            stump=stump,
+            stump=piece.name,
             plate_name=plate.name,
             length=length,
-            cuts=(cuts[k],),
+            piece=piece,
         )
         beyond = screw.length - screw.bone_exit
         if beyond > FAR_TIP:

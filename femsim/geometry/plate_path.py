@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from femsim.errors import GeometryError
 from femsim.geometry.arch import Arch, resampled
 from femsim.geometry.plate import Plate, arc_length, section_directions, sweep_section
-from femsim.geometry.resection import Resection
+from femsim.geometry.resection import BonePiece, Resection
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
 
@@ -34,6 +34,9 @@ AXIS_PROBE = 10.0
 
 DEEP_SHARE = 0.7
 """At that depth the axis must keep this share of the wanted distance to the cut, because axes converge at a bend."""
+
+HOLE_STEP = 0.05
+"""Sampling step [mm] along the plate when holes are placed."""
 
 BEND_LIMIT = 0.75
 """Least radius of an edgewise bend in plate widths; below half a width the swept edges would fold over."""
@@ -113,9 +116,9 @@ class PlateSetting:
 
 
 def plan_plate(
-    surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int], name: str
-) -> tuple[Plate, tuple[str, ...]]:
-    """Bend a plate over a defect along the original buccal contour and place its holes.
+    surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, ...], name: str
+) -> tuple[Plate, tuple[BonePiece, ...]]:
+    """Bend a plate over the defects along the original buccal contour and place its holes.
 
     Parameters
     ----------
@@ -125,15 +128,15 @@ def plan_plate(
     resection : Resection
     setting : PlateSetting
     counts : tuple of int
-        Holes in the stump at lower and at higher arch coordinate.
+        Holes in every bone piece, by ascending arch coordinate.
     name : str
 
     Returns
     -------
     Plate
         Holes ordered from the right to the left of the jaw.
-    tuple of str
-        Stump of every hole.
+    tuple of BonePiece
+        The piece under every hole.
 
     Raises
     ------
@@ -141,14 +144,14 @@ def plan_plate(
         The plate leaves the bone, its holes do not fit, or it would have to bend too sharply.
     """
     bent = _Bent.over(surface, arch, resection, setting, counts)
-    marks, stumps = _hole_marks(bent, resection, setting, counts)
+    marks, pieces = _hole_marks(bent, resection, setting, counts)
     low, high = marks[0] - setting.end_margin, marks[-1] + setting.end_margin
     arc = bent.arc
     if low < arc[0] - 1e-9 or high > arc[-1] + 1e-9:
-        stump = resection.stumps[0 if low < arc[0] else 1]
+        end = 0 if low < arc[0] else -1
         missing = max(arc[0] - low, high - arc[-1])
         raise GeometryError(
-            f"plate: {counts[0 if low < arc[0] else 1]} screws do not fit on the {stump} stump, the plate misses the "
+            f"plate: {counts[end]} screws do not fit on the {resection.pieces[end].name} stump, the plate misses the "
             f"bone by {missing:.1f} mm; take fewer screws, a smaller pitch or another height"
         )
     count = int(np.ceil((high - low) / SECTION_STEP)) + 1
@@ -169,7 +172,7 @@ def plan_plate(
         thickness=setting.thickness,
         clearance=_clearance(surface, resection, path, outward, setting),
     )
-    return plate, stumps
+    return plate, pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +195,7 @@ class _Bent:
 
     @classmethod
     def over(
-        cls, surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
+        cls, surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, ...]
     ) -> _Bent:
         """Bend a plate that is longer than needed on both stumps as far as there is bone."""
         middle, points = _probe(arch, resection, setting, counts)
@@ -214,7 +217,7 @@ class _Bent:
 
 
 def _probe(
-    arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
+    arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Buccal surface under the plate: centre (n, 3) and across its width (n, 7, 3), NaN where the width overhangs."""
     line = arch.parallel_to_border(setting.height, setting.path_smoothing)
@@ -224,7 +227,8 @@ def _probe(
         raise GeometryError(f"plate: no path {setting.height:g} mm above the lower border crosses the defect")
     # Twice the wanted length on each stump: the projection shortens paths on inclined bone.
     need = [
-        2 * (setting.first_hole + setting.pitch * max(count - 1, 0) + setting.end_margin) + 10.0 for count in counts
+        2 * (setting.first_hole + setting.pitch * max(count - 1, 0) + setting.end_margin) + 10.0
+        for count in (counts[0], counts[-1])
     ]
     first = max(int(np.flatnonzero(inside)[0] - need[0] / STEP), 0)
     last = min(int(np.flatnonzero(inside)[-1] + need[1] / STEP), len(line) - 1)
@@ -271,33 +275,50 @@ def _lifted(surface: Surface, base: np.ndarray, normal: np.ndarray, setting: Pla
 
 
 def _hole_marks(
-    bent: _Bent, resection: Resection, setting: PlateSetting, counts: tuple[int, int]
-) -> tuple[list[float], tuple[str, ...]]:
-    """Arc lengths of the holes from right to left and the stump of each."""
-    fine = np.arange(bent.arc[0], bent.arc[-1], 0.05)
+    bent: _Bent, resection: Resection, setting: PlateSetting, counts: tuple[int, ...]
+) -> tuple[list[float], tuple[BonePiece, ...]]:
+    """Arc lengths of the holes from right to left and the bone piece under each."""
+    fine = np.arange(bent.arc[0], bent.arc[-1], HOLE_STEP)
     path, normal = bent.at(fine)
     # Holes are placed where the screw enters bone, not where it leaves the plate.
     entry = path - (setting.thickness / 2 + setting.standoff) * normal
-    removed = resection.removed(entry)
-    if not removed.any():
-        raise GeometryError("plate: the plate's path does not cross the defect; choose another height")
-    middle = int(np.flatnonzero(removed).mean())
+    deep = entry - AXIS_PROBE * normal
+    s = resection.arch.locate(entry)[0]
+    gaps = []
+    for segment in resection.segments:
+        inside = np.flatnonzero((s > segment.span[0]) & (s < segment.span[1]))
+        if len(inside) == 0:
+            raise GeometryError("plate: the plate's path does not cross the defect; choose another height")
+        gaps.append(int(inside.mean()))
+    borders = [0, *gaps, len(fine) - 1]
     marks: list[float] = []
-    for k, sign in ((0, -1), (1, 1)):
-        depth = np.maximum(
-            resection.cuts[k].depth(entry), resection.cuts[k].depth(entry - AXIS_PROBE * normal) / DEEP_SHARE
-        )
-        side = np.arange(middle, -1, -1) if sign < 0 else np.arange(middle, len(fine))
-        reached = side[depth[side] <= -setting.first_hole]
-        if counts[k] and len(reached) == 0:
+    under: list[BonePiece] = []
+    for k, (piece, count) in enumerate(zip(resection.pieces, counts, strict=True)):
+        part = np.arange(borders[k], borders[k + 1] + 1)
+        room = np.minimum(piece.distance_to_cut(entry[part]), piece.distance_to_cut(deep[part]) / DEEP_SHARE)
+        usable = fine[part[room >= setting.first_hole]]
+        if count and len(usable) == 0:
             raise GeometryError(
-                f"plate: no room for a hole {setting.first_hole:g} mm from the cut on the {resection.stumps[k]} stump; "
+                f"plate: no room for a hole {setting.first_hole:g} mm from the cut on the {piece.name} stump; "
                 "the stump is too short there, move the cut or change the plate's height"
             )
-        marks += [float(fine[reached[0]] + sign * setting.pitch * j) for j in range(counts[k])]
-    names = [resection.stumps[0]] * counts[0] + [resection.stumps[1]] * counts[1]
-    order = np.argsort(marks)
-    return [marks[k] for k in order], tuple(names[k] for k in order)
+        steps = setting.pitch * np.arange(count)
+        if not count:
+            continue
+        if k == 0:
+            placed = usable[-1] - steps[::-1]
+        elif k == len(counts) - 1:
+            placed = usable[0] + steps
+        elif (needed := float(steps[-1])) > (there := float(np.ptp(usable))):
+            raise GeometryError(
+                f"plate: {count} screws need {needed:.1f} mm on the {piece.name} piece of bone and {there:.1f} mm lie "
+                f"{setting.first_hole:g} mm from both cuts; take fewer screws or a smaller pitch"
+            )
+        else:
+            placed = 0.5 * (usable[0] + usable[-1] - needed) + steps
+        marks += placed.tolist()
+        under += [piece] * count
+    return marks, tuple(under)
 
 
 def _check_bends(path: np.ndarray, outward: np.ndarray, setting: PlateSetting) -> None:

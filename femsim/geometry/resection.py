@@ -1,13 +1,14 @@
-"""Segmental resection: two cut planes across the jaw, what they remove, and quads for the mesher."""
+"""Segmental resection: the cut planes across the jaw, what they remove, and the bone pieces that stay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from femsim.errors import GeometryError
+from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
 from femsim.geometry.surface import Surface
 
@@ -15,8 +16,20 @@ GATE_MARGIN = 12.0
 """Arc length [mm] beyond the cut planes up to which the plane tests are trusted; the planes are endless and meet the
 other side of the jaw, which lies much farther away along the arch."""
 
-QUAD_MARGIN = 1.5
-"""A quad extends this far [mm] beyond the bone section, so that the mesher's arrangement cuts the bone completely."""
+SHORTEST_SEGMENT = 2.0
+"""Least length [mm] along the arch of a removed segment, a few saw blades."""
+
+SHORTEST_PIECE = 8.0
+"""Least length [mm] along the arch of bone between two removed segments: one screw with bone on both sides."""
+
+FARTHEST_BESIDE = 25.0
+"""A plane's point farther than this [mm] beside the arch is not inside the jaw."""
+
+MIDLINE_SLACK = 0.5
+"""A cut within this distance [mm] of the midline stands on it: teeth 31 and 41 meet there, give or take rounding."""
+
+STEEPEST_CUT = 0.5
+"""Least cosine between a cut's normal and the arch's tangent: a cut up to 60 degrees oblique is possible."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +39,7 @@ class CutPlane:
     Attributes
     ----------
     point : ndarray, shape (3,)
-        A point on the plane, near the middle of the bone [mm].
+        A point on the plane, in the middle of the bone section [mm].
     normal : ndarray, shape (3,)
         Unit normal into the removed part.
     """
@@ -40,55 +53,178 @@ class CutPlane:
 
 
 @dataclass(frozen=True, eq=False)
-class Resection:
-    """A removed segment of the jaw.
+class Segment:
+    """One removed segment.
 
     Attributes
     ----------
     cuts : tuple of CutPlane
         The cut at the lower and at the higher arch coordinate.
-    arch : Arch
-        Curtain coordinates of the jaw.
     span : tuple of float
         Arch coordinates of the two cuts [mm], ascending.
-    side : str
-        ``left``, ``right`` or ``midline`` when the segment holds the midline.
-    segment : str
-        What was removed, in words.
-    quads : tuple of ndarray
-        For each cut the four corners of a finite quad, shape (4, 3) [mm].
+    words : str
+        What was removed, for messages.
     """
 
     cuts: tuple[CutPlane, CutPlane]
-    arch: Arch
     span: tuple[float, float]
-    side: str
-    segment: str
-    quads: tuple[np.ndarray, np.ndarray]
-
-    @property
-    def stumps(self) -> tuple[str, str]:
-        """Names of the stumps at lower and higher arch coordinate."""
-        return {"left": ("mesial", "distal"), "right": ("distal", "mesial"), "midline": ("right", "left")}[self.side]
+    words: str
 
     @property
     def length(self) -> float:
-        """Length of the removed segment along the arch [mm]."""
+        """Length along the arch [mm]."""
         return self.span[1] - self.span[0]
 
-    def removed(self, points: np.ndarray) -> np.ndarray:
-        """Whether points, shape (n, 3), lie between the cuts on the operated part of the jaw."""
-        points = np.asarray(points, dtype=float)
-        between = (self.cuts[0].depth(points) > 0) & (self.cuts[1].depth(points) > 0)
-        if between.any():
-            s = self.arch.locate(points[between])[0]
-            between[between] = (s > self.span[0] - GATE_MARGIN) & (s < self.span[1] + GATE_MARGIN)
-        return between
 
-    def planes_surface(self) -> Surface:
-        """The two quads as triangles, for the mesher's arrangement; each ends just beyond the bone section."""
-        points = np.vstack(self.quads)
-        return Surface(points, np.array([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]]))
+@dataclass(frozen=True, eq=False)
+class BonePiece:
+    """Bone that stays between cuts.
+
+    Attributes
+    ----------
+    name : str
+        ``mesial``, ``distal``, ``right``, ``left``, or ``middle`` (``middle-1``, ...) between two removed segments.
+    cuts : tuple of CutPlane
+        The cuts that border it, by ascending arch coordinate: one for an end of the jaw, two for a middle piece.
+    """
+
+    name: str
+    cuts: tuple[CutPlane, ...]
+
+    def distance_to_cut(self, points: np.ndarray) -> np.ndarray:
+        """Least distance of points (n, 3) on this piece to its cuts [mm], shape (n,); negative in the removed part."""
+        return np.min([-cut.depth(points) for cut in self.cuts], axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Resection:
+    """Everything removed from a jaw: one segment or several with bone between them.
+
+    Attributes
+    ----------
+    arch : Arch
+        Curtain coordinates of the jaw.
+    segments : tuple of Segment
+        By ascending arch coordinate (from the right to the left of the jaw).
+    """
+
+    arch: Arch
+    segments: tuple[Segment, ...]
+
+    @property
+    def cuts(self) -> tuple[CutPlane, ...]:
+        """Every cut, by ascending arch coordinate."""
+        return tuple(cut for segment in self.segments for cut in segment.cuts)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Arch coordinates of the first and the last cut [mm]."""
+        return self.segments[0].span[0], self.segments[-1].span[1]
+
+    @property
+    def side(self) -> str:
+        """``left``, ``right``, or ``midline`` when the midline lies between the first and the last cut."""
+        low, high = self.span
+        return "left" if low >= -MIDLINE_SLACK else "right" if high <= MIDLINE_SLACK else "midline"
+
+    @property
+    def words(self) -> str:
+        """What was removed, for messages."""
+        return " and ".join(segment.words for segment in self.segments)
+
+    @property
+    def pieces(self) -> tuple[BonePiece, ...]:
+        """The bone that stays, by ascending arch coordinate."""
+        ends = {"left": ("mesial", "distal"), "right": ("distal", "mesial"), "midline": ("right", "left")}[self.side]
+        count = len(self.segments) - 1
+        middles = [f"middle-{k + 1}" if count > 1 else "middle" for k in range(count)]
+        cuts = self.cuts
+        borders = [cuts[:1], *(cuts[k : k + 2] for k in range(1, len(cuts) - 1, 2)), cuts[-1:]]
+        names = [ends[0], *middles, ends[1]]
+        return tuple(BonePiece(name, around) for name, around in zip(names, borders, strict=True))
+
+    def removed(self, points: np.ndarray) -> np.ndarray:
+        """Whether points, shape (n, 3), lie between the cuts of a segment on the operated part of the jaw."""
+        points = np.asarray(points, dtype=float)
+        gone = np.zeros(len(points), dtype=bool)
+        for segment in self.segments:
+            between = (segment.cuts[0].depth(points) > 0) & (segment.cuts[1].depth(points) > 0)
+            if between.any():
+                s = self.arch.locate(points[between])[0]
+                between[between] = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
+            gone |= between
+        return gone
+
+    def removes(self, s: float) -> bool:
+        """Whether an arch coordinate [mm] lies in a removed segment."""
+        return any(segment.span[0] < s < segment.span[1] for segment in self.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentPlan:
+    """One segment to remove, as the surgeon says it: by two teeth, by two distances along the arch, or by two planes.
+
+    Attributes
+    ----------
+    teeth : (int, int), optional
+        First and last tooth removed, FDI numbers.
+    distances : (float, float), optional
+        Arch coordinates of the two cuts, from the midline, positive on the left [mm].
+    planes : two (point, normal) pairs, optional
+        Cut planes in the anatomical frame [mm].
+    side : ``"left"``, ``"right"``, ``"midline"``, optional
+        Only checked against where the segment lies.
+    """
+
+    teeth: tuple[int, int] | None = None
+    distances: tuple[float, float] | None = None
+    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
+    side: str | None = None
+
+    def resect(self, surface: Surface, arch: Arch) -> Resection:
+        """Resect the segment from a jaw.
+
+        Raises
+        ------
+        InputError
+            Not exactly one way of saying where, or another side than the segment's.
+        GeometryError
+            The segment cannot be cut there.
+        """
+        if sum(way is not None for way in (self.teeth, self.distances, self.planes)) != 1:
+            raise InputError("resection: give a segment by two teeth, by two distances or by two planes, one of these")
+        if self.teeth is not None:
+            found = resect_teeth(surface, arch, *self.teeth)
+        elif self.distances is not None:
+            found = resect_distances(surface, arch, *self.distances)
+        else:
+            found = resect_planes(surface, arch, self.planes or ())
+        if self.side is not None and self.side != found.side:
+            raise InputError(
+                f"resection: side is {self.side!r} but {found.words} lie on side {found.side!r}; FDI numbers 31-38 and "
+                "positive distances are left, 41-48 and negative distances right"
+            )
+        return found
+
+
+def combined(resections: Sequence[Resection]) -> Resection:
+    """Join several resections of one jaw.
+
+    Raises
+    ------
+    GeometryError
+        Two segments overlap or leave too little bone between them.
+    """
+    segments = sorted((segment for one in resections for segment in one.segments), key=lambda segment: segment.span[0])
+    for first, second in pairwise(segments):
+        left = second.span[0] - first.span[1]
+        if left < SHORTEST_PIECE:
+            what = f"leave {left:.1f} mm of bone between them" if left > 0 else f"overlap by {-left:.1f} mm"
+            raise GeometryError(
+                f"resection: {first.words} and {second.words} {what}, at least {SHORTEST_PIECE:g} mm are needed for a "
+                "screw; make it one segment or move the cuts apart"
+            )
+    return Resection(resections[0].arch, tuple(segments))
 
 
 def resect_teeth(surface: Surface, arch: Arch, from_tooth: int, to_tooth: int) -> Resection:
@@ -111,14 +247,25 @@ def resect_teeth(surface: Surface, arch: Arch, from_tooth: int, to_tooth: int) -
     GeometryError
         A cut does not meet the bone.
     """
-    spans = [arch.tooth(from_tooth), arch.tooth(to_tooth)]
-    low, high = min(min(s) for s in spans), max(max(s) for s in spans)
-    middle = arch.point(np.array([low, high]))
-    cuts = tuple(
-        CutPlane(middle[k], sign * arch.tangent(np.array([s]))[0])
-        for k, (s, sign) in enumerate([(low, 1.0), (high, -1.0)])
-    )
-    return _resection(surface, arch, (cuts[0], cuts[1]), f"teeth {from_tooth} to {to_tooth}")
+    edges = [*arch.tooth(from_tooth), *arch.tooth(to_tooth)]
+    return _resection(surface, arch, _across(arch, min(edges), max(edges)), f"teeth {from_tooth} to {to_tooth}")
+
+
+def resect_distances(surface: Surface, arch: Arch, first: float, last: float) -> Resection:
+    """Remove the segment between two arch coordinates, cut straight across the arch.
+
+    Parameters
+    ----------
+    first, last : float
+        Distances from the midline along the arch [mm], positive on the left, in either order.
+
+    Raises
+    ------
+    GeometryError
+        A cut does not meet the bone, or the two nearly coincide.
+    """
+    low, high = sorted((float(first), float(last)))
+    return _resection(surface, arch, _across(arch, low, high), f"the part from {low:g} to {high:g} mm")
 
 
 def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Resection:
@@ -126,6 +273,8 @@ def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarra
 
     Raises
     ------
+    InputError
+        A normal without a direction.
     GeometryError
         Not two planes, a point that is not near the jaw, a plane that runs along the arch instead of across it.
     """
@@ -133,50 +282,56 @@ def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarra
         raise GeometryError(f"resection: two planes are needed, got {len(planes)}")
     points = np.array([np.asarray(p, dtype=float) for p, _ in planes])
     s, n, _ = arch.locate(points)
-    if np.any(np.abs(n) > 25):
+    if np.any(np.abs(n) > FARTHEST_BESIDE):
         raise GeometryError(
-            f"resection: a plane's point lies {np.abs(n).max():.0f} mm beside the jaw; give a point inside the bone"
+            f"resection: a plane's point lies {np.abs(n).max():.0f} mm beside the jaw, at most {FARTHEST_BESIDE:g} mm "
+            "are allowed; give a point inside the bone"
         )
     order = np.argsort(s)
     cuts = []
     for k, sign in zip(order, (1.0, -1.0), strict=True):
         normal = np.asarray(planes[k][1], dtype=float)
-        normal = normal / np.linalg.norm(normal)
+        size = float(np.linalg.norm(normal))
+        if not 0.0 < size < np.inf:
+            raise InputError(f"resection: plane {k + 1} has the normal {normal.tolist()}; give it a direction")
+        normal = normal / size
         along = float(normal @ arch.tangent(s[k : k + 1])[0])
-        if abs(along) < 0.5:
+        if abs(along) < STEEPEST_CUT:
             raise GeometryError(
                 f"resection: plane {k + 1} stands {np.degrees(np.arccos(abs(along))):.0f} degrees off the arch's "
-                "cross-section, at most 60 are allowed; turn it across the jaw"
+                f"cross-section, at most {np.degrees(np.arccos(STEEPEST_CUT)):.0f} are allowed; turn it across the jaw"
             )
         cuts.append(CutPlane(points[k], normal * sign * np.sign(along)))
-    return _resection(surface, arch, (cuts[0], cuts[1]), "segment between two planes")
+    return _resection(surface, arch, (cuts[0], cuts[1]), "the part between two planes")
 
 
-def _resection(surface: Surface, arch: Arch, cuts: tuple[CutPlane, CutPlane], segment: str) -> Resection:
-    span = arch.locate(np.array([c.point for c in cuts]))[0]
-    if span[1] - span[0] < 2.0:
-        raise GeometryError(f"resection: the cuts are {span[1] - span[0]:.1f} mm apart, at least 2 mm are needed")
-    side = "left" if span[0] >= 0 else "right" if span[1] <= 0 else "midline"
-    quads = tuple(_quad(surface, arch, cut, s) for cut, s in zip(cuts, span, strict=True))
-    middles = tuple(CutPlane(quad.mean(axis=0), cut.normal) for quad, cut in zip(quads, cuts, strict=True))
-    return Resection(
-        cuts=(middles[0], middles[1]),
-        arch=arch,
-        span=(float(span[0]), float(span[1])),
-        side=side,
-        segment=segment,
-        quads=(quads[0], quads[1]),
-    )
+def _across(arch: Arch, low: float, high: float) -> tuple[CutPlane, CutPlane]:
+    """Cuts straight across the arch at two arch coordinates."""
+    s = np.array([low, high])
+    points, tangents = arch.point(s), arch.tangent(s)
+    return CutPlane(points[0], tangents[0]), CutPlane(points[1], -tangents[1])
 
 
-def _quad(surface: Surface, arch: Arch, cut: CutPlane, s: float) -> np.ndarray:
-    """Corners of a rectangle in the plane of ``cut`` around the bone section there."""
-    loops = surface.polydata.slice(normal=cut.normal, origin=cut.point)
-    points = np.asarray(loops.points, dtype=float)
-    if len(points):
-        here, n, _ = arch.locate(points)
-        points = points[(np.abs(here - s) < GATE_MARGIN) & (np.abs(n) < 30)]
-    if len(points) < 3:
+def _resection(surface: Surface, arch: Arch, cuts: tuple[CutPlane, CutPlane], words: str) -> Resection:
+    span = arch.locate(np.array([cut.point for cut in cuts]))[0]
+    if span[1] - span[0] < SHORTEST_SEGMENT:
+        raise GeometryError(
+            f"resection: the cuts are {span[1] - span[0]:.1f} mm apart, at least {SHORTEST_SEGMENT:g} mm are needed"
+        )
+    first, second = (_centred(surface, arch, cut, s) for cut, s in zip(cuts, span, strict=True))
+    return Resection(arch, (Segment((first, second), (float(span[0]), float(span[1])), words),))
+
+
+def _centred(surface: Surface, arch: Arch, cut: CutPlane, s: float) -> CutPlane:
+    """Return the same plane with its point in the middle of the bone section there.
+
+    A plane whose normal is upright would leave its section without an upward direction; such a plane is refused before.
+    """
+    section = np.asarray(surface.polydata.slice(normal=cut.normal, origin=cut.point).points, dtype=float)
+    if len(section):
+        here, n, _ = arch.locate(section)
+        section = section[(np.abs(here - s) < GATE_MARGIN) & (np.abs(n) < FARTHEST_BESIDE)]
+    if len(section) < 3:
         x, y, z = cut.point
         raise GeometryError(
             f"resection: the cut plane through ({x:.1f}, {y:.1f}, {z:.1f}) mm does not meet the bone; check the planes"
@@ -184,7 +339,6 @@ def _quad(surface: Surface, arch: Arch, cut: CutPlane, s: float) -> np.ndarray:
     up = np.array([0.0, 0.0, 1.0])
     up = up - (up @ cut.normal) * cut.normal
     up /= np.linalg.norm(up)
-    across = np.cross(up, cut.normal)
-    local = np.stack([(points - cut.point) @ across, (points - cut.point) @ up], axis=1)
-    (x0, y0), (x1, y1) = local.min(axis=0) - QUAD_MARGIN, local.max(axis=0) + QUAD_MARGIN
-    return cut.point + np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]) @ np.stack([across, up])
+    axes = np.stack([np.cross(up, cut.normal), up])
+    local = (section - cut.point) @ axes.T
+    return CutPlane(cut.point + 0.5 * (local.min(axis=0) + local.max(axis=0)) @ axes, cut.normal)

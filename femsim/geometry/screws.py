@@ -14,7 +14,7 @@ from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
 
 if TYPE_CHECKING:
-    from femsim.geometry.resection import CutPlane
+    from femsim.geometry.resection import BonePiece
 
 CYLINDER_SEGMENTS = 20
 """Facets of a screw's cylinder; with equal section area its side is 0.4 % larger than the exact cylinder's."""
@@ -249,7 +249,7 @@ def place_screw(
     stump: str,
     plate_name: str,
     length: str | float,
-    cuts: Sequence[CutPlane] = (),
+    piece: BonePiece | None = None,
 ) -> Screw:
     """Put one screw through a hole and choose its length.
 
@@ -264,8 +264,8 @@ def place_screw(
     head, axis : ndarray, shape (3,)
         Centre on the plate's outer face [mm] and unit direction into the bone.
     length : ``"bicortical"``, ``"monocortical"`` or float
-    cuts : sequence of CutPlane
-        Bone cuts; the screw must stay on the kept side of at least its own cut.
+    piece : BonePiece, optional
+        The bone it must hold in, off its cuts.
 
     Raises
     ------
@@ -282,10 +282,9 @@ def place_screw(
             f"{parameters['screws.shortest_in_bone']:g} mm are needed; take a longer screw or move the plate"
         )
     distance = np.inf
-    if len(cuts):
-        # Negative depth is the kept side; the screw belongs to the cut whose kept side it is on.
+    if piece is not None:
         ends = head + np.array([[entry], [min(chosen, leave)]]) * axis
-        distance = max(float(-cut.depth(ends).max()) for cut in cuts)
+        distance = float(piece.distance_to_cut(ends).min())
         least = thread["diameter"] / 2 + parameters["screws.bone_around"]
         if distance < least:
             where = f"{-distance:.1f} mm inside the defect" if distance < 0 else f"{distance:.1f} mm from the bone cut"
@@ -317,7 +316,7 @@ def spread_axes(
     heads: np.ndarray,
     axes: np.ndarray,
     thread: dict[str, float],
-    cuts: Sequence[CutPlane],
+    pieces: Sequence[BonePiece],
 ) -> np.ndarray:
     """Turn screw axes away from neighbours and from the cut where they converge, as a surgeon angles locking screws.
 
@@ -330,8 +329,8 @@ def spread_axes(
         Of screws in the order of the plate [mm].
     thread : dict
         From :func:`screw_thread`.
-    cuts : sequence of CutPlane
-        The bone cut of each screw's stump.
+    pieces : sequence of BonePiece
+        The bone that each screw holds in.
 
     Returns
     -------
@@ -345,9 +344,10 @@ def spread_axes(
     for _ in range(TURN_ROUNDS):
         ends = np.array([_far_end(bone, head, axis, reach) for head, axis in zip(heads, turned, strict=True)])
         target = turned.copy()
-        for k, cut in enumerate(cuts):
-            if cut.depth(ends[k][None])[0] > -off:
-                target[k] -= TURN_FROM_CUT * cut.normal
+        for k, piece in enumerate(pieces):
+            for cut in piece.cuts:
+                if cut.depth(ends[k][None])[0] > -off:
+                    target[k] -= TURN_FROM_CUT * cut.normal
             if k + 1 < len(heads) and np.linalg.norm(ends[k] - ends[k + 1]) < apart:
                 target[k] += TURN_SHARE * (turned[k + 1] - turned[k])
                 target[k + 1] += TURN_SHARE * (turned[k] - turned[k + 1])

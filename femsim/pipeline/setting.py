@@ -9,6 +9,7 @@ import numpy as np
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
+from femsim.geometry.resection import SegmentPlan
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
@@ -109,9 +110,7 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
     return plan_operation(
         bone,
         parameters,
-        from_tooth=segment.from_tooth,
-        to_tooth=segment.to_tooth,
-        side=segment.side,
+        segments=[SegmentPlan(teeth=(segment.from_tooth, segment.to_tooth), side=segment.side)],
         plate_preset=plate.preset,
         plate_width=plate.width,
         plate_thickness=plate.thickness,

@@ -11,19 +11,24 @@ from operation_models import adult_jaw
 
 from femsim.errors import FemsimError, GeometryError, InputError
 from femsim.geometry.operation import plan_operation
+from femsim.geometry.resection import SegmentPlan
 from femsim.parameters import load_parameters
 
-LEFT: dict[str, object] = {"from_tooth": 34, "to_tooth": 36}
+LEFT: dict[str, object] = {"segments": [SegmentPlan(teeth=(34, 36))]}
 
 
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [
-        ({"from_tooth": 33, "to_tooth": 27}, InputError, "tooth 27"),
-        ({"from_tooth": 33}, InputError, "first and the last tooth"),
-        ({"from_tooth": 33, "to_tooth": 37, "planes": []}, InputError, "not both"),
-        ({"planes": []}, GeometryError, "two planes are needed, got 0"),
-        ({**LEFT, "side": "right"}, InputError, "side is 'right' but the teeth 34 to 36 lie on side 'left'"),
+        ({"segments": [SegmentPlan(teeth=(33, 27))]}, InputError, "tooth 27"),
+        ({"segments": [SegmentPlan()]}, InputError, "by two teeth, by two distances or by two planes"),
+        ({"segments": [SegmentPlan(teeth=(33, 37), planes=[])]}, InputError, "one of these"),
+        ({"segments": [SegmentPlan(planes=[])]}, GeometryError, "two planes are needed, got 0"),
+        (
+            {"segments": [SegmentPlan(teeth=(34, 36), side="right")]},
+            InputError,
+            "side is 'right' but teeth 34 to 36 lie on side 'left'",
+        ),
         ({**LEFT, "plate_preset": "titanium"}, InputError, "no preset 'titanium'"),
         ({**LEFT, "screw_preset": "locking-24"}, InputError, "did you mean"),
         ({**LEFT, "plate_width": 60.0}, GeometryError, "width is 60 mm, allowed are 2 to 20 mm"),
@@ -63,7 +68,7 @@ def test_removed_condyle_is_refused() -> None:
     behind = jaw.landmarks.points["condyle_left"] + np.array([0.0, 2.0, -3.0])
     planes = [(np.array([25.0, -17, 25]), np.array([0.4, 0.9, 0])), (behind, np.array([0.0, 1.0, 0.0]))]
     with pytest.raises(GeometryError, match="the left condyle lies in the removed part"):
-        plan_operation(jaw, load_parameters(), planes=planes)
+        plan_operation(jaw, load_parameters(), segments=[SegmentPlan(planes=planes)])
 
 
 def test_screw_in_the_defect_is_refused() -> None:

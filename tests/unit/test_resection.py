@@ -7,13 +7,17 @@ import pytest
 from operation_models import adult_arch, adult_jaw
 
 from femsim.errors import GeometryError
-from femsim.geometry.resection import Resection, resect_planes, resect_teeth
+from femsim.geometry.resection import Resection, combined, resect_distances, resect_planes, resect_teeth
 
 CASES = [(33, 37), (34, 36), (43, 47), (43, 33), (47, 37), (46, 46), (35, 38)]
 
 
 def resected(first: int, last: int) -> Resection:
     return resect_teeth(adult_jaw().surface, adult_arch(), first, last)
+
+
+def stumps(first: int, last: int) -> tuple[str, ...]:
+    return tuple(piece.name for piece in resected(first, last).pieces)
 
 
 @pytest.mark.parametrize(("first", "last"), CASES)
@@ -30,22 +34,6 @@ def test_removed_is_exactly_the_span(first: int, last: int) -> None:
     assert not removed[outside].any()
 
 
-@pytest.mark.parametrize(("first", "last"), CASES)
-def test_quads_cut_the_bone_and_nothing_else(first: int, last: int) -> None:
-    """Each quad covers the whole section of its cut and stays on its side of the jaw."""
-    resection = resected(first, last)
-    surface = resection.planes_surface()
-    assert surface.triangles.shape == (4, 3)
-    for quad, cut, s_cut in zip(resection.quads, resection.cuts, resection.span, strict=True):
-        assert np.abs(cut.depth(quad)).max() < 1e-9
-        s, _, _ = adult_arch().locate(quad.mean(axis=0)[None])
-        assert abs(s[0] - s_cut) < 1.0
-        edges = np.roll(quad, -1, axis=0) - quad
-        along = np.linspace(0, 1, 60)
-        rim = (quad[:, None] + along[None, :, None] * edges[:, None]).reshape(-1, 3)
-        assert not adult_jaw().surface.contains(rim).any()
-
-
 def test_order_of_teeth_does_not_matter() -> None:
     """From 37 to 33 is the same resection as from 33 to 37."""
     a, b = resected(33, 37), resected(37, 33)
@@ -55,9 +43,9 @@ def test_order_of_teeth_does_not_matter() -> None:
 
 def test_sides_and_stumps_are_named() -> None:
     """Left, right and midline defects name their stumps in the order of the arch coordinate."""
-    assert resected(33, 37).stumps == ("mesial", "distal")
-    assert resected(43, 47).stumps == ("distal", "mesial")
-    assert resected(43, 33).stumps == ("right", "left")
+    assert stumps(33, 37) == ("mesial", "distal")
+    assert stumps(43, 47) == ("distal", "mesial")
+    assert stumps(43, 33) == ("right", "left")
 
 
 def test_planes_equal_teeth() -> None:
@@ -80,3 +68,42 @@ def test_bad_planes_are_refused() -> None:
         resect_planes(surface, arch, [(point[0] + 60 * normal[0], tangent[0]), (point[2], tangent[2])])
     with pytest.raises(GeometryError, match="at least 2 mm"):
         resect_planes(surface, arch, [(point[0], tangent[0]), (point[1], tangent[1])])
+
+
+def test_distances_equal_teeth() -> None:
+    """Cuts at the arch coordinates of two teeth's outer edges, in either order, remove the same bone."""
+    teeth = resected(43, 33)
+    other = resect_distances(adult_jaw().surface, adult_arch(), teeth.span[1], teeth.span[0])
+    points = adult_jaw().surface.points
+    assert np.array_equal(teeth.removed(points), other.removed(points))
+
+
+@pytest.mark.parametrize(
+    ("teeth", "names"),
+    [
+        ([(35, 36), (31, 32)], ("mesial", "middle", "distal")),
+        ([(41, 42), (45, 46)], ("distal", "middle", "mesial")),
+        ([(36, 37), (46, 47)], ("right", "middle", "left")),
+        ([(47, 47), (44, 44), (31, 41), (35, 36)], ("right", "middle-1", "middle-2", "middle-3", "left")),
+    ],
+)
+def test_several_segments_leave_pieces_between_them(teeth: list[tuple[int, int]], names: tuple[str, ...]) -> None:
+    """Segments in any order remove what each removes alone; pieces between them are named and border two cuts."""
+    singles = [resected(*pair) for pair in teeth]
+    resection = combined(singles)
+    points = adult_jaw().surface.points
+    assert np.array_equal(resection.removed(points), np.any([one.removed(points) for one in singles], axis=0))
+    assert tuple(piece.name for piece in resection.pieces) == names
+    assert [len(piece.cuts) for piece in resection.pieces] == [1, *[2] * (len(names) - 2), 1]
+    middle = resection.pieces[1]
+    centre = adult_arch().point(np.array([0.5 * (resection.segments[0].span[1] + resection.segments[1].span[0])]))
+    assert middle.distance_to_cut(centre)[0] > 0
+    assert not resection.removes(float(adult_arch().locate(centre)[0][0]))
+
+
+def test_segments_too_near_are_refused() -> None:
+    """Overlapping segments, or segments that leave no room for a screw between them, are refused with numbers."""
+    with pytest.raises(GeometryError, match=r"teeth 33 to 36 and teeth 35 to 37 overlap by \d"):
+        combined([resected(35, 37), resected(33, 36)])
+    with pytest.raises(GeometryError, match=r"leave \d\.\d mm of bone between them, at least 8 mm"):
+        combined([resected(33, 34), resected(36, 37)])
