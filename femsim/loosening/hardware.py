@@ -35,6 +35,8 @@ class FatigueMaterial:
         c, negative.
     ultimate, yield_stress : float
         MPa; Goodman intercept and yield.
+    endurance_life : float
+        Cycles to which a reported endurance stress refers.
     """
 
     name: str
@@ -42,24 +44,37 @@ class FatigueMaterial:
     exponent: float
     ultimate: float
     yield_stress: float
+    endurance_life: float
 
     @classmethod
     def alloy(cls, parameters: ParameterSet) -> FatigueMaterial:
         """Ti-6Al-4V: ``sigma_a = 2030 (2N)^-0.104`` (recalled)."""
         p = {key: parameters[f"loosening.{key}"] for key in _ALLOY_KEYS}
         return cls(
-            "titanium alloy", p["alloy_fatigue_strength"], p["fatigue_exponent"], p["alloy_ultimate"], p["alloy_yield"]
+            name="titanium alloy",
+            strength=p["alloy_fatigue_strength"],
+            exponent=p["fatigue_exponent"],
+            ultimate=p["alloy_ultimate"],
+            yield_stress=p["alloy_yield"],
+            endurance_life=p["endurance_life"],
         )
 
     @classmethod
     def pure(cls, parameters: ParameterSet) -> FatigueMaterial:
-        """Commercially pure titanium grade 4: the alloy's slope through the endurance stress at 1e7 cycles."""
+        """Commercially pure titanium grade 4: the alloy's slope through the endurance stress of the card."""
         p = {key: parameters[f"loosening.{key}"] for key in _PURE_KEYS}
         strength = p["pure_endurance"] * (2.0 * p["endurance_life"]) ** (-p["fatigue_exponent"])
-        return cls("pure titanium", strength, p["fatigue_exponent"], p["pure_ultimate"], p["pure_yield"])
+        return cls(
+            name="pure titanium",
+            strength=strength,
+            exponent=p["fatigue_exponent"],
+            ultimate=p["pure_ultimate"],
+            yield_stress=p["pure_yield"],
+            endurance_life=p["endurance_life"],
+        )
 
 
-_ALLOY_KEYS = ("alloy_fatigue_strength", "fatigue_exponent", "alloy_ultimate", "alloy_yield")
+_ALLOY_KEYS = ("alloy_fatigue_strength", "fatigue_exponent", "alloy_ultimate", "alloy_yield", "endurance_life")
 _PURE_KEYS = ("pure_endurance", "endurance_life", "fatigue_exponent", "pure_ultimate", "pure_yield")
 
 
@@ -202,7 +217,7 @@ class HardwareFatigue:
             full = self.stress[part.name] / self.factor
             peak = float(np.max(von_mises(full[:, 0])))
             amplitude = float(np.max(equivalent_amplitude(full[:, 0], full[:, 1], part.material.ultimate)))
-            endurance = allowable_amplitude(1e7, part.material, part.knock_down)
+            endurance = allowable_amplitude(part.material.endurance_life, part.material, part.knock_down)
             rows.append(
                 {
                     "part": part.name,

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from femsim.errors import InputError
 from femsim.tissue.bonding import bonded_history
 from femsim.tissue.constants import TissueConstants
-from femsim.tissue.response import tissue_state
+from femsim.tissue.response import LONGEST_TIME, tissue_state
 from femsim.tissue.table import TissueTable
 from femsim.units import parse_quantity
 
 HIGHEST_DOSE = 1000.0
 """Gy EQD2. No radiotherapy comes near; beyond it a slip of the pen is likelier than a question."""
+HIGHEST_MOTION = 1e4
+"""um, a centimetre: as above."""
 
 
 def tissue_point(
@@ -41,6 +43,11 @@ def tissue_point(
         Sessions of hyperbaric oxygen before surgery.
     constants : TissueConstants
 
+    Raises
+    ------
+    InputError
+        A value that is negative, no number, or beyond a century, 1000 Gy or 10 mm.
+
     Returns
     -------
     dict
@@ -59,9 +66,15 @@ def tissue_point(
         raise InputError(
             f"EQD2 is {eqd2:g} Gy; at most {HIGHEST_DOSE:g} Gy make sense here, check the unit (Gy, not cGy)"
         )
-    if not (np.isfinite(micromotion) and micromotion >= 0.0):
-        raise InputError(f"micromotion is {micromotion:g} um; it must be 0 or more")
-    surgery = months * parse_quantity("1 month", "day")
+    if not 0.0 <= micromotion <= HIGHEST_MOTION:
+        raise InputError(f"micromotion is {micromotion:g} um; it must lie between 0 and {HIGHEST_MOTION:g} um")
+    month = parse_quantity("1 month", "day")
+    for name, days, unit in (("months", months * month, month), ("heal_days", heal_days, 1.0)):
+        if not 0.0 <= days <= LONGEST_TIME:
+            raise InputError(
+                f"{name} is {days / unit:g}; it must lie between 0 and {LONGEST_TIME / unit:.0f}, a century"
+            )
+    surgery = months * month
     state = tissue_state([eqd2], surgery, constants, hbo_sessions=hbo)
     table = TissueTable(constants, surgery_day=surgery, horizon=max(heal_days, 1.0), eqd2_max=eqd2, hbo_sessions=hbo)
     bone = table.histories([eqd2, 0.0])

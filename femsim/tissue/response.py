@@ -16,6 +16,9 @@ from femsim.tissue.laws import PUBLISHED, Laws
 
 Array = NDArray[np.float64]
 
+LONGEST_TIME = 36525.0
+"""Days, a century: the model has nothing to say beyond it, and an integration over more would not end."""
+
 
 @dataclass(frozen=True)
 class TissueState:
@@ -102,6 +105,8 @@ def checked_day(day: float) -> float:
         raise InputError(
             f"day {day:g} since radiotherapy; it must be 0 or later (surgery before radiotherapy is not modelled)"
         )
+    if day > LONGEST_TIME:
+        raise InputError(f"day {day:g} since radiotherapy; at most {LONGEST_TIME:g}, a century, can be asked for")
     return float(day)
 
 

@@ -13,7 +13,7 @@ from femsim.tissue.constants import TissueConstants
 from femsim.tissue.environment import Hyperbaric, environment
 from femsim.tissue.history import integrate_balance
 from femsim.tissue.laws import PUBLISHED, Laws
-from femsim.tissue.response import TissueState, checked_day, checked_dose
+from femsim.tissue.response import LONGEST_TIME, TissueState, checked_day, checked_dose
 
 Array = NDArray[np.float64]
 
@@ -102,8 +102,11 @@ class TissueTable:
         hbo_sessions: float = 0.0,
         laws: Laws = PUBLISHED,
     ) -> None:
-        if not (np.isfinite(horizon) and horizon > 0.0):
-            raise InputError(f"the horizon of the tissue table is {horizon:g} days; it must be more than 0")
+        if not 0.0 < horizon <= LONGEST_TIME:
+            raise InputError(
+                f"the horizon of the tissue table is {horizon:g} days; it must be more than 0 and at most "
+                f"{LONGEST_TIME:g}, a century"
+            )
         self.constants = constants
         self.surgery_day = checked_day(surgery_day)
         self.horizon = float(horizon)
