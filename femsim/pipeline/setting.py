@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from femsim.geometry.bench_block import bench_block
-from femsim.geometry.jaw import jaw_from_surface, parametric_jaw
+from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
 from femsim.geometry.resection import SegmentPlan
 from femsim.geometry.shape import MandibleShape
@@ -16,6 +16,7 @@ from femsim.parameters import ParameterSet, load_parameters
 from femsim.pipeline.courses import courses_of
 from femsim.pipeline.hooks import Hooks
 from femsim.scenario import Scenario
+from femsim.scenario.schema import Segment
 from femsim.tissue import Course, TissueConstants, TissueState, TissueTable, course_eqd2, highest_eqd2
 
 DAYS_PER_YEAR = 365.25
@@ -83,7 +84,8 @@ def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
 
 def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
     plate, screws, jaw = scenario.plate, scenario.screws, scenario.jaw
-    counts = (screws.per_stump.mesial, screws.per_stump.distal)
+    count = screws.per_stump
+    counts = (count.mesial, count.distal)
     if jaw.bench_block is not None:
         return bench_block(
             parameters,
@@ -105,12 +107,12 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         shape = MandibleShape.from_parameters(parameters)
         # The schema lets only the names of the card through.
         bone = parametric_jaw(replace(shape, **(jaw.parametric or {})))  # type: ignore[arg-type]
-    segment = scenario.resection
-    assert segment is not None  # the schema refuses a jaw without a resection
+    resection = scenario.resection
+    assert resection is not None  # the schema refuses a jaw without a resection
     return plan_operation(
         bone,
         parameters,
-        segments=[SegmentPlan(teeth=(segment.from_tooth, segment.to_tooth), side=segment.side)],
+        segments=[_segment(part, bone) for part in resection.parts],
         plate_preset=plate.preset,
         plate_width=plate.width,
         plate_thickness=plate.thickness,
@@ -119,10 +121,19 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         standoff=plate.standoff,
         min_distance_to_cut=screws.minimal_distance_to_cut,
         screw_preset=screws.preset,
-        per_stump=counts,
+        per_stump=(count.mesial, *[count.middle or count.mesial] * (len(resection.parts) - 1), count.distal),
         length=screws.length,
         bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
     )
+
+
+def _segment(part: Segment, jaw: Jaw) -> SegmentPlan:
+    """A removed segment in the anatomical frame."""
+    planes = part.planes and [
+        (jaw.frame.to_anatomical(np.array(plane.point)), jaw.frame.rotation @ np.array(plane.normal))
+        for plane in part.planes
+    ]
+    return SegmentPlan(teeth=part.teeth, distances=part.distances, planes=planes, side=part.side)
 
 
 def _tissue(scenario: Scenario, parameters: ParameterSet, courses: tuple[Course, ...]) -> JawTissue:

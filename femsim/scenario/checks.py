@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Jaw, Loading, Scenario, Screws, Segment, Source
+from femsim.scenario.schema import Jaw, Loading, Resection, Scenario, Screws, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -37,10 +37,17 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
         yield from _bench(parts)
     else:
         yield from _teeth_that_are_gone(parts)
-    resection, screws = parts.get("resection"), parts.get("screws")
-    midline = isinstance(resection, Segment) and resection.side == "midline"
-    if midline and isinstance(screws, Screws) and screws.per_stump.mesial != screws.per_stump.distal:
-        yield ("screws", "per_stump"), "a midline defect has a right and a left stump; write one number for both"
+    yield from _middle_screws(parts.get("resection"), parts.get("screws"))
+
+
+def _middle_screws(resection: BaseModel | None, screws: BaseModel | None) -> Iterator[tuple[Path, str]]:
+    if not isinstance(resection, Resection) or not isinstance(screws, Screws):
+        return
+    count = screws.per_stump
+    if len(resection.parts) == 1 and count.middle is not None:
+        yield ("screws", "per_stump", "middle"), "one segment leaves no piece of bone in the middle; remove this key"
+    elif len(resection.parts) > 1 and count.middle is None and count.mesial != count.distal:
+        yield ("screws", "per_stump"), "several segments leave bone between them; write middle: too"
 
 
 def _resection_and_jaw(jaw: Jaw, resection: BaseModel | None) -> Iterator[tuple[Path, str]]:
@@ -89,7 +96,8 @@ def _teeth_that_are_gone(parts: dict[str, BaseModel | None]) -> Iterator[tuple[P
     loading, resection = parts.get("loading"), parts.get("resection")
     if not isinstance(loading, Loading):
         return
-    removed = resection.removed if isinstance(resection, Segment) else ()
+    parts_removed = resection.parts if isinstance(resection, Resection) else ()
+    removed = {tooth for part in parts_removed for tooth in part.removed}
     for k, task in enumerate(loading.tasks):
         gone = [tooth for tooth in task.teeth if tooth in removed]
         if task.bite == "tip":

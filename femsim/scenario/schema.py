@@ -21,7 +21,7 @@ from femsim.scenario.words import (
     Bite,
     Morphometrics,
     Overrides,
-    Tooth,
+    SegmentEnd,
     empty_means_all_defaults,
 )
 
@@ -39,6 +39,7 @@ LandmarkName = Literal[
     "incisor",
     "menton",
 ]
+Coefficient = Annotated[float, Field(ge=-1e3, le=1e3)]
 Factor = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -72,33 +73,110 @@ class Jaw(Section):
         return self
 
 
-class Segment(Section):
-    """The part of the jaw that is removed, from tooth to tooth (FDI), both included."""
+class CutPlane(Section):
+    """A saw cut, in the frame of the surface file (of the anatomical frame for a parametric jaw)."""
 
-    side: Literal["left", "right", "midline"]
-    from_tooth: Tooth = Field(alias="from")
-    to_tooth: Tooth = Field(alias="to")
+    point: Point
+    normal: tuple[Coefficient, Coefficient, Coefficient] = Field(description="direction across the cut, of any length")
+
+
+class Segment(Section):
+    """One removed part of the jaw: from tooth to tooth (FDI), both included; between two distances; or between planes.
+
+    A distance counts from the midline along the arch to the cut, on the named side; for a midline defect ``from`` lies
+    on the right and ``to`` on the left.
+    """
+
+    side: Literal["left", "right", "midline"] | None = None
+    start: SegmentEnd | None = Field(default=None, alias="from")
+    end: SegmentEnd | None = Field(default=None, alias="to")
+    planes: tuple[CutPlane, CutPlane] | None = None
 
     @model_validator(mode="after")
-    def _teeth_on_side(self) -> Segment:
-        left, right = (teeth.LEFT, "left"), (teeth.RIGHT, "right")
-        first, last = {"left": (left, left), "right": (right, right), "midline": (right, left)}[self.side]
-        found: list[tuple[tuple[str | int, ...], str]] = []
-        for key, tooth, (allowed, side) in (("from", self.from_tooth, first), ("to", self.to_tooth, last)):
-            if tooth not in allowed:
-                text = f"tooth {tooth} is not on the {side} side; allowed are {allowed[0]} to {allowed[-1]}"
-                found.append(((key,), text))
-        if not found and self.side != "midline" and self.from_tooth > self.to_tooth:
-            text = f"{self.from_tooth} lies behind {self.to_tooth}; count from front to back"
-            found.append((("from",), text))
+    def _one_way(self) -> Segment:
+        if self._elsewhere:
+            return self
+        given = {"side": self.side, "from": self.start, "to": self.end}
+        if self.planes is not None:
+            extra = [key for key in ("from", "to") if given[key] is not None]
+            if extra:
+                raise problem("two planes already say where the cuts are; remove this key", extra[0])
+            return self
+        missing = [((key,), f"the key {key!r} is missing") for key, value in given.items() if value is None]
+        if missing:
+            raise problems(missing)
+        found = self._wrong_teeth() if isinstance(self.start, int) and isinstance(self.end, int) else []
+        if not found and isinstance(self.start, int) != isinstance(self.end, int):
+            found = [(("to",), "one end is a tooth, the other a distance; give two teeth or two distances")]
+        if not found and self.side != "midline" and self._places()[0] > self._places()[1]:
+            ends = [str(end) if isinstance(end, int) else f"{end:g} mm" for end in (self.start, self.end)]
+            found = [(("from",), f"{ends[0]} lies behind {ends[1]}; count from front to back")]
         if found:
             raise problems(found)
         return self
 
     @property
+    def _elsewhere(self) -> bool:
+        """Whether the place is given in other keys than these."""
+        return False
+
+    def _places(self) -> tuple[float, float]:
+        assert self.start is not None
+        assert self.end is not None
+        return float(self.start), float(self.end)
+
+    def _wrong_teeth(self) -> list[tuple[tuple[str | int, ...], str]]:
+        left, right = (teeth.LEFT, "left"), (teeth.RIGHT, "right")
+        first, last = {"left": (left, left), "right": (right, right), "midline": (right, left)}[str(self.side)]
+        return [
+            ((key,), f"tooth {tooth} is not on the {side} side; allowed are {allowed[0]} to {allowed[-1]}")
+            for key, tooth, (allowed, side) in (("from", self.start, first), ("to", self.end, last))
+            if tooth not in allowed
+        ]
+
+    @property
+    def teeth(self) -> tuple[int, int] | None:
+        """First and last tooth, when the segment is given by teeth."""
+        return (self.start, self.end) if isinstance(self.start, int) and isinstance(self.end, int) else None
+
+    @property
+    def distances(self) -> tuple[float, float] | None:
+        """Arch coordinates of the cuts [mm], positive on the left, when the segment is given by distances."""
+        if self.start is None or self.teeth is not None:
+            return None
+        first, last = self._places()
+        return {"left": (first, last), "right": (-last, -first), "midline": (-first, last)}[str(self.side)]
+
+    @property
     def removed(self) -> tuple[int, ...]:
-        """The teeth of the removed segment."""
-        return teeth.between(self.from_tooth, self.to_tooth)
+        """The teeth of a segment given by teeth."""
+        return () if self.teeth is None else teeth.between(*self.teeth)
+
+
+class Resection(Segment):
+    """What is removed: one segment, or a list ``segments`` with bone left between them."""
+
+    segments: Annotated[tuple[Segment, ...], Field(min_length=2, max_length=4)] | None = None
+
+    @model_validator(mode="after")
+    def _alone(self) -> Resection:
+        extra = [key for key, name in ALIASES.items() if getattr(self, name) is not None]
+        if self.segments is not None and extra:
+            raise problem("'segments' already says what is removed; move this key into one of them", extra[0])
+        return self
+
+    @property
+    def _elsewhere(self) -> bool:
+        return self.segments is not None
+
+    @property
+    def parts(self) -> tuple[Segment, ...]:
+        """Every removed segment."""
+        return (self,) if self.segments is None else self.segments
+
+
+ALIASES = {field.alias or name: name for name, field in Segment.model_fields.items()}
+"""Key of a segment as written in the file to the name of its field."""
 
 
 class Plate(Section):
@@ -123,10 +201,16 @@ class Plate(Section):
 
 
 class PerStump(Section):
-    """Number of screws on each side of the defect: mesial (towards the chin) and distal (towards the joint)."""
+    """Screws on each side of the defect: mesial (towards the chin), distal (towards the joint), and between defects.
+
+    Where the resection crosses the midline, mesial stands for the right stump and distal for the left one.
+    """
 
     mesial: Annotated[int, Field(ge=1, le=8)]
     distal: Annotated[int, Field(ge=1, le=8)]
+    middle: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        default=None, description="on every piece of bone between two removed segments; left out: as on the others"
+    )
 
 
 def _same_on_both(given: Any) -> Any:
@@ -264,7 +348,7 @@ class Scenario(Section):
     question: str | None = None
     expect: str | None = None
     jaw: Jaw
-    resection: Segment | None = Field(default=None, description="null on the bench block only")
+    resection: Resection | None = Field(default=None, description="null on the bench block only")
     plate: Plate
     screws: Screws
     irradiation: Irradiation | None = Field(default=None, description="left out or null: a healthy jaw")

@@ -16,6 +16,7 @@ from femsim.scenario.quantities import Path, Quantity, closest, problem, problem
 from femsim.units import format_quantity, shown
 
 COORDINATE = Quantity("mm", "-1000 mm", "1000 mm")
+ALONG_ARCH = Quantity("mm", "0 mm", "150 mm")
 PARAMETER_OF_KEY = {
     ("jaw", "bench_block", "gap"): "bench.gap",
     ("plate", "width"): "plates.{preset}.width",
@@ -47,6 +48,16 @@ def _tooth(given: Any) -> int:
     if isinstance(given, bool) or given not in teeth.LOWER:
         raise problem(f"{shown(given)} is not a tooth of the lower jaw; write an FDI number, 31 to 38 or 41 to 48")
     return int(given)
+
+
+def _segment_end(given: Any) -> int | float:
+    if not isinstance(given, str):
+        return _tooth(given)
+    return float(ALONG_ARCH.read(given))
+
+
+def _write_segment_end(value: float) -> int | str:
+    return value if isinstance(value, int) else format_quantity(value, "mm")
 
 
 def _bite(given: Any) -> str | int:
@@ -153,6 +164,14 @@ POINT_SCHEMA = {"type": "array", "items": {"type": "string"}, "minItems": 3, "ma
 NAMED_SCHEMA = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 
 Tooth = Annotated[int, BeforeValidator(_tooth), WithJsonSchema(TOOTH_SCHEMA)]
+SegmentEnd = Annotated[
+    int | float,
+    PlainValidator(_segment_end),
+    PlainSerializer(_write_segment_end, when_used="json"),
+    WithJsonSchema(
+        {"anyOf": [TOOTH_SCHEMA, {"type": "string", "description": "distance from the midline along the arch"}]}
+    ),
+]
 Bite = Annotated[
     str | int, PlainValidator(_bite), WithJsonSchema({"anyOf": [{"enum": list(teeth.BITES)}, TOOTH_SCHEMA]})
 ]

@@ -241,3 +241,46 @@ def test_any_plausible_thickness_survives_the_round_trip(thickness, unit):
     written = next(value.value for value in resolve(scenario) if value.key == "plate.thickness")
     assert scenario_from_mapping(changed("plate.thickness", written)).plate.thickness == scenario.plate.thickness
     assert scenario.plate.thickness == pytest.approx(thickness, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("resection", "teeth", "distances"),
+    [
+        ({"side": "right", "from": "12 mm", "to": "5 cm"}, [None], [(-50.0, -12.0)]),
+        ({"side": "midline", "from": "12 mm", "to": "20 mm"}, [None], [(-12.0, 20.0)]),
+        (
+            {
+                "segments": [
+                    {"side": "left", "from": 34, "to": 35},
+                    {"side": "left", "from": "60 mm", "to": "70 mm"},
+                ]
+            },
+            [(34, 35), None],
+            [None, (60.0, 70.0)],
+        ),
+    ],
+)
+def test_resection_by_distance_and_in_segments(
+    tmp_path: Path, resection: dict[str, object], teeth: list[object], distances: list[object]
+) -> None:
+    """Distances count from the midline on the named side; a list of segments may mix both ways; both load again."""
+    scenario = scenario_from_mapping({**BASE, "resection": resection})
+    assert scenario.resection is not None
+    assert [part.teeth for part in scenario.resection.parts] == teeth
+    assert [part.distances for part in scenario.resection.parts] == distances
+    again = load_scenario(write(tmp_path, dump_scenario(scenario)))
+    assert again.resection == scenario.resection
+
+
+def test_resection_by_planes() -> None:
+    """Two planes with points in any unit of length and normals of any length are read as they stand."""
+    planes = [
+        {"point": ["2.5 cm", "0 mm", "9 mm"], "normal": [0, 2, 0]},
+        {"point": ["40 mm", "0 mm", "9 mm"], "normal": [0.0, 1.0, 0.5]},
+    ]
+    scenario = scenario_from_mapping({**BASE, "resection": {"planes": planes}})
+    assert scenario.resection is not None
+    (part,) = scenario.resection.parts
+    assert part.planes is not None
+    assert part.planes[0].point == (25.0, 0.0, 9.0)
+    assert part.planes[1].normal == (0.0, 1.0, 0.5)
