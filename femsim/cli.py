@@ -225,7 +225,10 @@ def _tissue_overrides(assignments: list[str]) -> dict[str, tuple[str, str]]:
         if name not in cards:
             known = ", ".join(entry.name.removeprefix("tissue.") for entry in cards if entry.name.startswith("tissue."))
             raise InputError(f"--set {assignment!r}: unknown tissue parameter {key!r} (known: {known})")
-        unit = cards.entry(name).unit
+        if name in found:
+            raise InputError(f"--set {assignment!r}: {name.removeprefix('tissue.')} is set twice; keep one of them")
+        entry = cards.entry(name)
+        unit = entry.unit
         try:
             float(text)
         except ValueError:
@@ -233,9 +236,12 @@ def _tissue_overrides(assignments: list[str]) -> dict[str, tuple[str, str]]:
         else:
             bare = True
         try:
-            read_quantity(f"{text.strip()} {unit}" if bare else text, unit)
+            value = read_quantity(f"{text.strip()} {unit}" if bare else text, unit)
         except InputError as error:
             raise InputError(f"--set {assignment!r}: {error}") from error
+        if entry.range and not entry.range[0] <= value <= entry.range[1]:
+            limits = f"{entry.range[0]:g} to {entry.range[1]:g} {unit}".strip()
+            say(f"note: --set {assignment!r} is outside the range of its card, {limits}", sys.stderr)
         found[name] = (f"{text.strip()} {unit}".strip() if bare else text, "--set")
     return found
 

@@ -15,6 +15,8 @@ Activity = ArrayLike | Callable[[float], Array]
 
 LONGEST_STEP = 0.5
 """Days. The classical fourth-order step leaves an error below 1e-8 of B at this length (fastest rate 0.15 per day)."""
+USUAL_RATE = 0.25
+"""Fastest rate of B over the ranges of the card [1/day]; where an override is faster, steps are shorter."""
 
 
 def motion_factor(micromotion_um: ArrayLike, constants: TissueConstants) -> Array:
@@ -105,8 +107,9 @@ def bonded_history(
     B = np.broadcast_to(np.asarray(constants.Bi if start is None else start, dtype=float), shape).copy()
     history = np.empty((len(wanted), *shape))
     now = 0.0
+    longest = LONGEST_STEP * min(1.0, USUAL_RATE / (constants.kf * (1.0 + constants.x) or USUAL_RATE))
     for row, day in enumerate(wanted):
-        steps = max(1, int(np.ceil((day - now) / LONGEST_STEP)))
+        steps = max(1, int(np.ceil((day - now) / longest)))
         h = (day - now) / steps
         for step in range(steps if h > 0.0 else 0):
             s = now + step * h

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from femsim.errors import InputError
-from femsim.parameters import ParameterSet
+from femsim.parameters import ParameterSet, load_parameters
 
 SURFACES = {"plate_screw": "x", "machined": "x_machined", "tps": "x_tps", "sla": "x_sla", "ha": "x_ha"}
 """Implant surfaces and the parameter that holds their resorption ratio."""
@@ -15,6 +15,8 @@ _POSITIVE = {
     *("D50", "nV", "tauV", "p0", "pc", "pM", "p50", "h", "hbo_sessions"),
     *("DE", "tauN", "tau_rho", "tauQ", "tlag", "u50", "nu", "torque_time"),
 }
+FARTHEST = 10.0
+"""An override may leave the range of its card by this factor; the numerical methods are checked no further out."""
 _SHARES = ("Vmin", "Emax", "aC", "aT", "Bi", "chi", "etaH", "hbo_target")
 
 
@@ -102,6 +104,11 @@ class TissueConstants:
         surface : str
             Implant surface, a key of :data:`SURFACES`.
 
+        Raises
+        ------
+        InputError
+            An unknown surface, a value that the equations do not allow or that lies far outside the range of its card.
+
         Notes
         -----
         When ``alpha_beta`` is overridden and ``sC`` is not, ``sC`` is rescaled so that the cell kill of its calibration
@@ -109,10 +116,24 @@ class TissueConstants:
         """
         if surface not in SURFACES:
             raise InputError(f"implant surface {surface!r} is unknown; choose one of {', '.join(SURFACES)}")
-        values = {item.name: parameters[f"tissue.{item.name}"] for item in fields(cls) if item.name != "x"}
-        values["x"] = parameters[f"tissue.{SURFACES[surface]}"]
+        values = {item.name: _computable(parameters, item.name) for item in fields(cls) if item.name != "x"}
+        values["x"] = _computable(parameters, SURFACES[surface])
         if parameters.entry("tissue.sC").origin == "card":
             dose, reference, current = values["sC_dose"], values["sC_alpha_beta"], values["alpha_beta"]
             if current != reference:  # ratio of the two EQD2 of one fraction
                 values["sC"] *= (dose + reference) / (2.0 + reference) * (2.0 + current) / (dose + current)
         return cls(**values)
+
+
+def _computable(parameters: ParameterSet, key: str) -> float:
+    """Return one parameter; an override must be 0 or lie within FARTHEST times the range of the card."""
+    entry, value = parameters.entry(f"tissue.{key}"), parameters[f"tissue.{key}"]
+    if entry.origin != "card" and value > 0.0:  # below 0 is refused with the other signs
+        low, high = entry.range or (load_parameters()[entry.name],) * 2
+        if not low / FARTHEST <= value <= high * FARTHEST:
+            raise InputError(
+                f"{entry.origin}: parameter {entry.name} is {value:g} {entry.unit}".rstrip()
+                + f"; the model is computed between {low / FARTHEST:g} and {high * FARTHEST:g} (range of its card: "
+                + (f"{low:g} to {high:g})" if entry.range else "none)")
+            )
+    return value

@@ -22,6 +22,8 @@ FLATNESS = 0.1
 """Largest distance [mm] of a contour's points from its plane: coordinates carry two digits after the point."""
 LARGEST_GAP = 2.5
 """Planes further apart than this many usual distances are no stack: one contour may be left out, two not."""
+LARGEST_EXTENT = 2000.0
+"""No structure of a patient reaches further [mm]; coordinates of a broken file do."""
 LEVEL_GUARD = 0.01
 """Field values below this share of the raster step are moved from zero: no needle triangles at raster nodes."""
 
@@ -56,6 +58,10 @@ def contour_surface(contours: Sequence[ArrayLike], name: str) -> Surface:
     corners = np.vstack([one for group in planes.values() for one in group])[:, :2]
     low = np.r_[corners.min(axis=0), heights[0] - distance / 2]
     high = np.r_[corners.max(axis=0), heights[-1] + distance / 2]
+    if not np.all(high - low <= LARGEST_EXTENT):
+        raise InputError(
+            f"{name}: the contours span {float(np.max(high - low)):.3g} mm, more than a patient; export them again"
+        )
     step = max(RASTER, float(np.prod(high - low + 4 * RASTER) / MOST_NODES) ** (1 / 3))
     axes = [np.arange(low[k] - 1.5 * step, high[k] + 2.5 * step, step) for k in range(3)]
     stack = np.stack([_signed_distance(planes[height], axes[0], axes[1]) for height in heights])

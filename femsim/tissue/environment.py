@@ -13,6 +13,9 @@ from femsim.tissue.laws import PUBLISHED, Laws
 
 Array = NDArray[np.float64]
 
+MOST_SESSIONS = 100
+"""As in scenarios; treatments have 20 to 40, and beyond a hundred the gain no longer depends on the number."""
+
 
 @dataclass(frozen=True)
 class Hyperbaric:
@@ -30,8 +33,10 @@ class Hyperbaric:
     day: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.sessions) and self.sessions >= 0.0):
-            raise InputError(f"the number of hyperbaric sessions is {self.sessions:g}; it must be 0 or more")
+        if not 0.0 <= self.sessions <= MOST_SESSIONS:
+            raise InputError(
+                f"the number of hyperbaric sessions is {self.sessions:g}; it must lie between 0 and {MOST_SESSIONS}"
+            )
         if not (np.isfinite(self.day) and self.day >= 0.0):
             raise InputError(f"hyperbaric oxygen ends on day {self.day:g} after radiotherapy; it must be 0 or later")
 

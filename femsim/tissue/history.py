@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 STEP = 6.0
 """Days; leaves less than 1e-7 over the ranges of the card, where the oxygen limit sets in with a kink inside a step."""
 
+STEP_SHARE = 0.3
+"""Longest step over the shortest time of the constants; below :data:`STEP` only outside the ranges of the card."""
+
 FEWEST_CELLS = 1e-300
 """Share of osteogenic cells; keeps its inverse finite at absurd doses."""
 
@@ -80,8 +83,9 @@ def integrate_balance(
         raise InputError(
             "days since radiotherapy must ascend from 0 or later; surgery before radiotherapy is not modelled"
         )
-    times = _time_grid(days, hyperbaric)
     recovery = laws.cells.recovery(c)
+    shortest = min(c.tauV, c.tauN, c.tau_rho, 1.0 / recovery if recovery > 0.0 else np.inf)
+    times = _time_grid(days, hyperbaric, min(STEP, STEP_SHARE * shortest))
     inverse = 1.0 / np.maximum(laws.cells.survivors(dose, c), FEWEST_CELLS) - 1.0  # z = 1/C - 1
     loss = np.zeros_like(dose)
     wanted = np.searchsorted(times, days)
@@ -118,10 +122,10 @@ def _step(
     return inside[-1], later
 
 
-def _time_grid(days: Array, hyperbaric: Hyperbaric) -> Array:
+def _time_grid(days: Array, hyperbaric: Hyperbaric, step: float) -> Array:
     """Return step ends that hold 0, every wanted day and the day of hyperbaric oxygen."""
     last = float(days[-1]) if days.size else 0.0
-    marks = [np.arange(0.0, last, STEP), np.zeros(1), days]
+    marks = [np.arange(0.0, last, step), np.zeros(1), days]
     if hyperbaric.sessions > 0.0:
         marks.append(np.array([hyperbaric.day]))
     grid = np.unique(np.concatenate(marks))

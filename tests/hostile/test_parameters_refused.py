@@ -69,6 +69,10 @@ def test_unknown_name_in_override_of_a_set():
         ("Vmin", 1.2, "between 0 and 1"),
         ("R0_rc", 1.0, "wider than its capillary"),
         ("pc", 60.0, "must exceed tissue.p0"),
+        ("nV", 1e9, r"test: parameter tissue\.nV is 1e\+09; .* between 0.2 and 60 \(range of its card: 2 to 6\)"),
+        ("D50", float("inf"), "between 3.5 and 550"),
+        ("tau_rho", 1e-9, "between 9 and 3600"),
+        ("kF", 1e6, "between 0.003 and 0.3 .range of its card: none"),
     ],
 )
 def test_impossible_constants(name, value, message):
@@ -166,3 +170,36 @@ def test_bad_point(arguments, message):
     """The one-point question refuses absurd doses and motions instead of computing with them."""
     with pytest.raises(InputError, match=message):
         tissue_point(*arguments, constants=CONSTANTS)
+
+
+def test_far_overrides_are_computed():
+    """At the far end of what is accepted the model still gives finite shares, and bonding takes short enough steps."""
+    far = {"kf": "0.69 1/day", "x": "24", "krep": "0.049 1/day", "tauN": "2.1 days", "nV": "59", "h": "39"}
+    constants = TissueConstants.from_parameters(load_parameters({f"tissue.{key}": text for key, text in far.items()}))
+    point = tissue_point(1000.0, 1.0, 180.0, 60.0, 30, constants=constants)
+    assert all(np.isfinite(value) for value in point.values())
+    assert 0.0 <= point["B"] <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ((-1.0, 12.0), "EQD2 is -1 Gy"),
+        ((float("nan"), 12.0), "not a finite number"),
+        ((1e4, 12.0), "at most 1000 Gy"),
+        ((60.0, -1.0), "months is -1; it must lie between 0 and 1201"),
+        ((60.0, float("nan")), "months is nan"),
+        ((60.0, 1e9), "months is 1e.09"),
+        ((60.0, 12.0, float("inf")), "heal_days is inf; it must lie between 0 and 36525"),
+        ((60.0, 12.0, 1e7), "heal_days is 1e.07"),
+        ((60.0, 12.0, 180.0, float("nan")), "micromotion is nan um"),
+        ((60.0, 12.0, 180.0, 1e9), "micromotion is 1e.09 um"),
+        ((60.0, 12.0, 180.0, 0.0, -1), "sessions is -1"),
+        ((60.0, 12.0, 180.0, 0.0, 10**23), "sessions is 1e.23; it must lie between 0 and 100"),
+    ],
+)
+def test_bad_question(question, message):
+    """A question that makes no sense, or would never end, is refused by the name of its value."""
+    with pytest.raises(InputError, match=message) as caught:
+        tissue_point(*question, constants=CONSTANTS)
+    assert "\n" not in str(caught.value)

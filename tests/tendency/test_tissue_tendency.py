@@ -80,7 +80,7 @@ def test_vessels_and_osteocytes_only_fade(dose, first, second):
 
 
 @repeatable
-@given(dose=st.floats(20.0, 100.0), sessions=st.integers(1, 60), wait=st.floats(0.0, 2000.0))
+@given(dose=st.floats(20.0, 100.0), sessions=st.integers(1, 50), wait=st.floats(0.0, 2000.0))
 def test_hyperbaric_oxygen_never_harms(dose, sessions, wait):
     """Hyperbaric oxygen never lowers vessels, oxygen, activity or density, and more sessions never do less."""
     states = [
