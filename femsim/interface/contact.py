@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as sl
 
 from femsim.errors import ConvergenceError, InputError
+from femsim.interface import kernels
 from femsim.interface.condensation import Operator
 from femsim.interface.law import Coefficients, InterfaceLaw, InterfaceState, PatchTissue
 
@@ -29,16 +31,23 @@ UNSUPPORTED_JUMP = 5.0
 """Jump [mm] beyond which small displacements mean nothing; a screw thread is a few tenths of a millimetre deep."""
 
 MAX_ITERATIONS = 400
-"""Steps of the energy minimisation; warm starts need about 5 to 20."""
+"""Steps of the energy minimisation; warm starts need about 5 to 10."""
 
-STALE_WINDOW, STALE_GAIN = 24, 0.1
-"""A kept inverse is replaced when this many steps did not lower the residual so far: a new one costs about forty."""
+STALE_WINDOW, STALE_GAIN = 8, 0.1
+"""The preconditioner is renewed when this many steps did not lower the residual so far."""
+
+STALE_TANGENT = 0.25
+"""Change of a spring, over the stiffness that its unknown feels in the kept inverse, from which on it is corrected."""
+
+SMALL_FACTOR_COST, COLUMN_COST = 4.0, 10.0
+"""Time of an operation on a small factor, and on a column of a correction, over that in a large inverse: corrections
+that have cost as much as a new inverse call for one."""
 
 SINGLE_PIVOT = 1e-3
 """Smallest over largest Cholesky pivot (root of a condition number) at which single precision still preconditions."""
 
-FRESH_WINDOW = 8
-"""A new inverse is given this many steps before it can be replaced in turn."""
+SINGLE_VERDICTS = 3
+"""Residuals summed in single precision that may prove too large in double precision before all is done in double."""
 
 CAP_SETTLING = 60
 """Steps after which the friction cap follows the pressure with growing inertia, so that it cannot chatter."""
@@ -46,7 +55,7 @@ CAP_SETTLING = 60
 SEARCH_STEPS = 40
 """Bisections and secants of a line search; each costs O(patches)."""
 
-SEARCH_SLOPE = 1e-3
+SEARCH_SLOPE = 1e-2
 """Remaining slope over first slope at which a line search ends; exact on a quadratic piece after one secant."""
 
 BITE_TOLERANCE = 1e-3
@@ -101,9 +110,11 @@ class ContactSolver:
 
     with S0 [N/mm] of the bulk, psi the law's potential [N/mm] at a held friction cap, a the load factors.
 
-    Conjugate gradients with exact line search, preconditioned by a kept inverse of S0 + diag(tangent): with a new
-    inverse a step is Newton's, with a kept one it costs two matrix-vector products. The inverse is renewed when
-    progress is slow. Friction caps follow the pressure from step to step and agree with it at convergence.
+    Conjugate gradients with line search, preconditioned by a kept inverse of S0 + diag(tangent at some earlier state),
+    corrected for the springs that have changed most since (Woodbury): with few changes a step is Newton's and costs two
+    products in single precision. Residuals are settled in double precision. The inverse is renewed when too many
+    springs have changed or progress is slow. Friction caps follow the pressure from step to step and agree with it at
+    convergence.
 
     Parameters
     ----------
@@ -118,8 +129,8 @@ class ContactSolver:
 
     Notes
     -----
-    Kept inverses make results depend on earlier solves in the last digits (far below the tolerance). :meth:`forget`
-    drops them: call it wherever a resumed run has to continue bit-equal.
+    Kept inverses make results depend on earlier solves in the last digits (far below the tolerance). :meth:`kept` tells
+    what they were made of and :meth:`restore` makes them again to the bit, for a run that is resumed.
     """
 
     def __init__(
@@ -139,12 +150,30 @@ class ContactSolver:
         self.tolerance = tolerance
         self._thread_shape = np.asarray(thread_shape, dtype=float)
         self._bite_stiffness = bite_stiffness
-        self._stiffness, self._locked = operator.bulk_stiffness()
-        self._inverses: dict[str, np.ndarray] = {}
+        stiffness, self._locked = operator.bulk_stiffness()
+        self._stiffness = np.asfortranarray(stiffness)  # any other order is copied at every product
+        self._single = self._stiffness.astype(np.float32, order="F")
+        self._inverses: dict[str, _Inverse] = {}
 
     def forget(self) -> None:
         """Drop kept inverses, so that the next solves depend on their arguments only."""
         self._inverses.clear()
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """What the kept inverses are made of: keys (k,), springs (k, m) [N/mm], work spent on corrections (k,)."""
+        inverses = self._inverses.values()
+        return {
+            "keys": np.array(list(self._inverses), dtype=np.str_),
+            "springs": np.array([one.springs for one in inverses]).reshape(-1, len(self._locked)),
+            "spent": np.array([one.spent for one in inverses]),
+        }
+
+    def restore(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Make the inverses that :meth:`kept` told of again, to the bit, and no others."""
+        self._inverses = {
+            str(key): _Inverse(self._stiffness, np.array(springs), float(spent))
+            for key, springs, spent in zip(kept["keys"], kept["springs"], kept["spent"], strict=True)
+        }
 
     def coefficients(self, state: InterfaceState, tissue: PatchTissue) -> Coefficients:
         """Freeze state and tissue for the law."""
@@ -162,6 +191,7 @@ class ContactSolver:
         bite: int | None = None,
         start: Equilibrium | np.ndarray | None = None,
         key: str = "",
+        tolerance: float | None = None,
     ) -> Equilibrium:
         """Equilibrium under load factors ``load`` (n_loads,).
 
@@ -177,6 +207,8 @@ class ContactSolver:
             Starting guess; an extrapolation of earlier solutions saves most of the work.
         key : str
             Solves with the same key share a kept inverse: name the task.
+        tolerance : float, optional
+            Unbalanced over locked forces; that of the solver by default.
 
         Raises
         ------
@@ -192,7 +224,8 @@ class ContactSolver:
             )
         if bite is not None and not 0 <= bite < self.operator.n_bites:
             raise InputError(f"contact: bite point {bite}; the operator has {self.operator.n_bites}")
-        problem = _Problem(self, self.coefficients(state, tissue), self._locked @ load, bite)
+        allowed = self.tolerance if tolerance is None else tolerance
+        problem = _Problem(self, self.coefficients(state, tissue), self._locked @ load, bite, allowed)
         q = start.q if isinstance(start, Equilibrium) else start
         q = np.zeros(len(self._locked)) if q is None else np.array(q, dtype=float)
         return problem.minimise(q, key)
@@ -207,7 +240,8 @@ class ContactSolver:
         start: Equilibrium | np.ndarray | None = None,
         scale: float | None = None,
         key: str = "",
-        tolerance: float = BITE_TOLERANCE,
+        bite_tolerance: float = BITE_TOLERANCE,
+        tolerance: float | None = None,
     ) -> tuple[Equilibrium, float]:
         """Scale ``activation`` until the bite reaction is ``force`` [N]; return the equilibrium and the scale.
 
@@ -219,8 +253,10 @@ class ContactSolver:
             Load factors at scale one.
         scale : float, optional
             First guess, from statics or from the step before.
-        tolerance : float
+        bite_tolerance : float
             Relative error of the reaction allowed.
+        tolerance : float, optional
+            As for :meth:`solve`.
 
         Raises
         ------
@@ -229,15 +265,15 @@ class ContactSolver:
         """
         activation = np.asarray(activation, dtype=float)
         if force == 0.0:
-            return self.solve(state, tissue, 0.0 * activation, bite, start, key), 0.0
+            return self.solve(state, tissue, 0.0 * activation, bite, start, key, tolerance), 0.0
         if not force > 0:
             raise InputError(f"contact: bite force {force} N; it must not be negative")
         points = [(0.0, 0.0)]
         trial = 1.0 if scale is None else scale
         for _ in range(BITE_ATTEMPTS):
-            found = self.solve(state, tissue, trial * activation, bite, start, key)
+            found = self.solve(state, tissue, trial * activation, bite, start, key, tolerance)
             reaction = found.bite_reaction
-            if abs(reaction - force) <= tolerance * force or not found.supported:
+            if abs(reaction - force) <= bite_tolerance * force or not found.supported:
                 return found, trial
             if reaction <= 0.0:
                 if trial > 1e3:
@@ -263,8 +299,16 @@ def _next_scale(points: list[tuple[float, float]], wanted: float) -> float:
 class _Problem:
     """One contact problem with frozen coefficients."""
 
-    def __init__(self, solver: ContactSolver, coefficients: Coefficients, right: np.ndarray, bite: int | None) -> None:
+    def __init__(
+        self,
+        solver: ContactSolver,
+        coefficients: Coefficients,
+        right: np.ndarray,
+        bite: int | None,
+        tolerance: float,
+    ) -> None:
         self.solver = solver
+        self.tolerance = tolerance
         self.frozen = coefficients
         self.right = right
         self.n = 3 * solver.operator.n_patches
@@ -274,10 +318,9 @@ class _Problem:
 
     def forces(self, q: np.ndarray, cap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Interface forces (m,) [N] and their tangent (m,) [N/mm]."""
-        traction, tangent = self.solver.law.response(self.frozen, q[: self.n].reshape(-1, 3), cap)
-        force, stiffness = np.zeros_like(q), np.zeros_like(q)
-        force[: self.n] = ((traction + RESIDUAL_STIFFNESS * q[: self.n].reshape(-1, 3)) * self.area[:, None]).ravel()
-        stiffness[: self.n] = ((tangent + RESIDUAL_STIFFNESS) * self.area[:, None]).ravel()
+        jumps = q[: self.n].reshape(-1, 3)
+        traction, tangent = self.solver.law.response(self.frozen, jumps, cap)
+        force, stiffness = kernels.patch_forces(traction, tangent, jumps, self.area, RESIDUAL_STIFFNESS, q.size)
         if self.bite is not None and q[self.bite] < 0.0:
             force[self.bite] = self.solver._bite_stiffness * q[self.bite]
             stiffness[self.bite] = self.solver._bite_stiffness
@@ -287,65 +330,55 @@ class _Problem:
         return self.solver.law.friction_cap(self.frozen, q[: self.n].reshape(-1, 3))
 
     def minimise(self, q: np.ndarray, key: str) -> Equilibrium:
-        bulk = self.solver._stiffness @ q
+        exact, single, tolerance = self.solver._stiffness, self.solver._single, self.tolerance
+        bulk = _product(exact, q)
         cap = self.cap(q)
         force, tangent = self.forces(q, cap)
         unbalanced = self.right - bulk - force
-        best, waited, factored, fresh = np.inf, 0, 0, False
         inverse = self.solver._inverses.get(key)
+        correction: _Correction | None = None
         direction, last = None, None
+        best, waited, factored, settled, verdicts = np.inf, 0, 0, True, 0
         for iteration in range(MAX_ITERATIONS + 1):
             error = float(np.linalg.norm(unbalanced)) / self.scale
-            if error <= self.solver.tolerance:
+            if error <= tolerance and not settled:
+                bulk, settled, verdicts = _product(exact, q), True, verdicts + 1
+                unbalanced = self.right - bulk - force
+                error, direction = float(np.linalg.norm(unbalanced)) / self.scale, None
+                single = exact if verdicts == SINGLE_VERDICTS else single
+            if error <= tolerance:
                 break
             waited = 0 if error < STALE_GAIN * best else waited + 1
             best = error if waited == 0 else best
-            if inverse is None or waited > (FRESH_WINDOW if fresh else STALE_WINDOW):
-                inverse = self._invert(tangent)
-                self.solver._inverses[key] = inverse
-                best, waited, fresh, direction, factored = error, 0, True, None, factored + 1
-            (multiply,) = sl.get_blas_funcs(("symv",), (inverse,))
-            step = multiply(1.0, inverse, unbalanced.astype(inverse.dtype), lower=True).astype(float)
+            if correction is None or waited > STALE_WINDOW:
+                if inverse is None or inverse.worn or (correction is not None and correction.tried):
+                    inverse = self.solver._inverses[key] = _Inverse(exact, tangent)
+                    correction, factored = None, factored + 1
+                correction = _Correction(inverse, tangent, tried=correction is not None)
+                best, waited, direction = error, 0, None
+                single = exact if inverse.matrix.dtype == exact.dtype else single
+            step = correction.apply(unbalanced)
             direction = step if direction is None or last is None else _conjugate(step, unbalanced, *last, direction)
             slope = float(direction @ unbalanced)
             if slope <= 0.0:  # round-off or a moved friction cap has spoilt conjugacy: start again from the plain step
                 direction, slope = step, float(step @ unbalanced)
             if slope <= 0.0:  # the kept inverse itself is spent
-                inverse = None
+                inverse, correction = None, None
                 continue
-            along = self.solver._stiffness @ direction
+            along = _product(single, direction)
             length = self._search(q, direction, along, bulk, cap, slope, tangent)
             last = (unbalanced, float(step @ unbalanced))
             q = q + length * direction
-            bulk = bulk + length * along
+            bulk, settled = bulk + length * along, single is exact
             cap = self._follow(cap, self.cap(q), iteration)
             force, tangent = self.forces(q, cap)
             unbalanced = self.right - bulk - force
-        return self._finish(q, iteration, factored)
+        return self._finish(q, bulk if settled else _product(exact, q), iteration, factored)
 
     def _follow(self, cap: np.ndarray, wanted: np.ndarray, iteration: int) -> np.ndarray:
         if iteration < CAP_SETTLING:
             return wanted
         return cap + (wanted - cap) * CAP_SETTLING / (CAP_SETTLING + iteration)
-
-    def _invert(self, tangent: np.ndarray) -> np.ndarray:
-        """Lower half of the inverse of S0 + diag(tangent) by Cholesky; as a preconditioner it may be single precise.
-
-        The inverse costs three factors once, and its product a fifth of two triangular solves ever after.
-        """
-        for kind in (np.float32, np.float64):
-            hessian = self.solver._stiffness.astype(kind, order="F")
-            np.fill_diagonal(hessian, hessian.diagonal() + tangent.astype(kind))
-            factorise, invert = sl.get_lapack_funcs(("potrf", "potri"), (hessian,))
-            factor, failed = factorise(hessian, lower=True, overwrite_a=True, clean=False)
-            pivots = factor.diagonal()
-            if failed or pivots.min() < SINGLE_PIVOT * pivots.max() * (kind is np.float32):
-                continue
-            inverse, _ = invert(factor, lower=True, overwrite_c=True)
-            return np.asarray(inverse)
-        raise ConvergenceError(
-            "contact: the tangent stiffness is not positive definite; a part of it has no screw and no foundation"
-        )
 
     def _search(
         self,
@@ -389,10 +422,10 @@ class _Problem:
                 length = secant if low + 0.01 * width < secant < high - 0.01 * width else 0.5 * (low + high)
         return length
 
-    def _finish(self, q: np.ndarray, iterations: int, factored: int) -> Equilibrium:
+    def _finish(self, q: np.ndarray, bulk: np.ndarray, iterations: int, factored: int) -> Equilibrium:
         cap = self.cap(q)
         force, _ = self.forces(q, cap)
-        unbalanced = self.right - self.solver._stiffness @ q - force
+        unbalanced = self.right - bulk - force
         error = float(np.linalg.norm(unbalanced)) / self.scale
         jumps = q[: self.n].reshape(-1, 3)
         tractions, _ = self.solver.law.response(self.frozen, jumps, cap)
@@ -400,10 +433,10 @@ class _Problem:
         share = float(residual / max(float(np.abs(force[: self.n]).sum()), FORCE_FLOOR))
         supported = share < UNSUPPORTED_SHARE and float(np.abs(jumps).max(initial=0.0)) < UNSUPPORTED_JUMP
         # The last digits are lost when S0 q cancels to a few newtons; ten times the tolerance is still an equilibrium.
-        if not error <= 10.0 * self.solver.tolerance and supported:
+        if not error <= 10.0 * self.tolerance and supported:
             raise ConvergenceError(
                 f"contact: unbalanced force {error:.1e} of the load after {iterations} steps (allowed "
-                f"{self.solver.tolerance:g}); largest jump {np.abs(jumps).max():.3g} mm; try a smaller load step"
+                f"{self.tolerance:g}); largest jump {np.abs(jumps).max():.3g} mm; try a smaller load step"
             )
         reaction = 0.0 if self.bite is None else -float(force[self.bite])
         return Equilibrium(
@@ -418,6 +451,84 @@ class _Problem:
             residual_share=share,
             supported=supported,
         )
+
+
+class _Inverse:
+    """Kept inverse of S0 + diag(springs), both halves stored; single precise where that is enough to precondition.
+
+    ``spent`` is the work done on its corrections, in multiplications.
+    """
+
+    def __init__(self, stiffness: np.ndarray, springs: np.ndarray, spent: float = 0.0) -> None:
+        self.springs, self.spent = springs, spent
+        self.matrix = _inverted(stiffness, springs)
+        self.diagonal = self.matrix.diagonal().astype(float)
+
+    @property
+    def worn(self) -> bool:
+        """Whether its corrections have cost as much as a new one."""
+        return self.spent > float(len(self.springs)) ** 3
+
+    def changed(self, springs: np.ndarray) -> np.ndarray:
+        """Unknowns whose springs differ too much from those of the inverse."""
+        share = 1.0 + (springs - self.springs) * self.diagonal
+        return np.flatnonzero((share > 1.0 + STALE_TANGENT) | (share < 1.0 / (1.0 + STALE_TANGENT)))
+
+
+class _Correction:
+    """A kept inverse corrected for the springs that have changed: inverse of S0 + diag(springs) as far as those go.
+
+    ``(H + E d E^T)^-1 = M - M E (1/d + E^T M E)^-1 E^T M`` with ``M = H^-1`` (Woodbury). ``tried`` says that it has
+    been made for the second time in the present solve.
+    """
+
+    def __init__(self, inverse: _Inverse, springs: np.ndarray, tried: bool) -> None:
+        self.inverse, self.tried = inverse, tried
+        self.rows = rows = inverse.changed(springs)
+        self._columns = np.asfortranarray(inverse.matrix[:, rows])
+        inner = np.asfortranarray(self._columns[rows], dtype=float)
+        inner[np.diag_indices_from(inner)] += 1.0 / (springs[rows] - inverse.springs[rows])
+        if rows.size:
+            self._factor, self._pivots, _ = _FACTORISE(inner, overwrite_a=True)
+        inverse.spent += SMALL_FACTOR_COST * float(rows.size) ** 3
+
+    def apply(self, unbalanced: np.ndarray) -> np.ndarray:
+        """Step (m,) [mm] against unbalanced forces (m,) [N]."""
+        matrix = self.inverse.matrix
+        step = _product(matrix, unbalanced)
+        if self.rows.size:
+            weights, _ = _SOLVE(self._factor, self._pivots, step[self.rows])
+            step -= self._columns @ weights.astype(matrix.dtype)
+            self.inverse.spent += COLUMN_COST * self._columns.size
+        return step
+
+
+def _inverted(stiffness: np.ndarray, springs: np.ndarray) -> np.ndarray:
+    """Inverse of S0 + diag(springs) by Cholesky: three factors' worth once, two triangular solves saved ever after."""
+    for kind in (np.float32, np.float64):
+        hessian = stiffness.astype(kind, order="F")
+        np.fill_diagonal(hessian, hessian.diagonal() + springs.astype(kind))
+        factorise, invert = sl.get_lapack_funcs(("potrf", "potri"), (hessian,))
+        factor, failed = factorise(hessian, lower=True, overwrite_a=True, clean=False)
+        pivots = factor.diagonal()
+        if failed or pivots.min() < SINGLE_PIVOT * pivots.max() * (kind is np.float32):
+            continue
+        inverse, _ = invert(factor, lower=True, overwrite_c=True)
+        kernels.fill_upper(inverse)
+        return np.asarray(inverse)
+    raise ConvergenceError(
+        "contact: the tangent stiffness is not positive definite; a part of it has no screw and no foundation"
+    )
+
+
+def _product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Product (m,) in double precision of a symmetric matrix, of which half is read, in its own precision."""
+    multiply = _SYMMETRIC[matrix.dtype.char]
+    return np.asarray(multiply(1.0, matrix, vector.astype(matrix.dtype), lower=True), dtype=float)
+
+
+_FACTORISE, _SOLVE = sl.get_lapack_funcs(("getrf", "getrs"), dtype=float)
+_SYMMETRIC = {kind: sl.get_blas_funcs("symv", dtype=kind) for kind in ("f", "d")}
 
 
 def _conjugate(

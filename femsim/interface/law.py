@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from femsim.errors import InputError
+from femsim.interface import kernels
 from femsim.parameters import ParameterSet
 
 RADIAL, AXIAL, CIRCUMFERENTIAL = 0, 1, 2
@@ -225,8 +226,8 @@ class ScrewBoneLaw:
 
     def friction_cap(self, coefficients: Coefficients, jumps: np.ndarray) -> np.ndarray:
         """Coulomb limit mu <t_r>+ + sigma_b B (p,) [MPa]."""
-        pressed = coefficients.bearing * np.maximum(jumps[:, RADIAL] - coefficients.clearance, 0.0)
-        return coefficients.friction * pressed + coefficients.bond_cap
+        f = coefficients
+        return kernels.coulomb_cap(f.bearing, f.clearance, f.bond_cap, f.friction, jumps)
 
     def potential(self, coefficients: Coefficients, jumps: np.ndarray, cap: np.ndarray) -> np.ndarray:
         """Potential per area (p,) [N/mm], convex in ``jumps`` (p, 3) at a held ``cap`` (p,)."""
@@ -240,16 +241,9 @@ class ScrewBoneLaw:
     def response(self, coefficients: Coefficients, jumps: np.ndarray, cap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Traction (p, 3) [MPa] and diagonal tangent (p, 3) [N/mm3] at a held friction ``cap`` (p,)."""
         f = coefficients
-        radial = jumps[:, RADIAL]
-        pressed = np.maximum(radial - f.clearance, 0.0)
-        bond, bond_tangent = _capped(f.bond, f.bond_cap, np.minimum(radial, 0.0))
-        traction, tangent = np.empty_like(jumps), np.empty_like(jumps)
-        traction[:, RADIAL] = f.bearing * pressed + bond
-        tangent[:, RADIAL] = f.bearing * (pressed > 0.0) + bond_tangent * (radial < 0.0)
-        traction[:, AXIAL], tangent[:, AXIAL] = _capped(f.axial, f.axial_cap, jumps[:, AXIAL])
-        sliding = jumps[:, CIRCUMFERENTIAL] - f.anchor
-        traction[:, CIRCUMFERENTIAL], tangent[:, CIRCUMFERENTIAL] = _capped(f.circumferential, cap, sliding)
-        return traction, tangent
+        return kernels.screw_bone_response(
+            f.bearing, f.clearance, f.bond, f.bond_cap, f.axial, f.axial_cap, f.circumferential, f.anchor, jumps, cap
+        )
 
     def update(self, state: InterfaceState, coefficients: Coefficients, jumps: np.ndarray) -> InterfaceState:
         """Move the stick anchor of the patches that slip at ``jumps``; all others keep theirs to the bit."""
@@ -259,11 +253,6 @@ class ScrewBoneLaw:
         stiffness = np.where(coefficients.circumferential > 0.0, coefficients.circumferential, 1.0)
         moved = jumps[:, CIRCUMFERENTIAL] - np.sign(sliding) * cap / stiffness
         return replace(state, anchor=np.where(slipped, moved, state.anchor))
-
-
-def _capped(stiffness: np.ndarray, cap: np.ndarray, displacement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    elastic = stiffness * displacement
-    return np.clip(elastic, -cap, cap), stiffness * (np.abs(elastic) < cap)
 
 
 def _capped_potential(stiffness: np.ndarray, cap: np.ndarray, displacement: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from femsim.loosening.evolution import Evolution
 
 Array = np.ndarray
+GUESSES, GUESS_FIELDS = ("warm", "before"), ("day", "q", "gain")
 RATE_ARRAYS = ("rate", "slope", "growth", "feeds")
 
 
@@ -31,11 +32,11 @@ def pack(run: Evolution) -> dict[str, Array]:
         "horizon": np.array(run.horizon),
         "state": point.state,
         "anchor": point.anchor,
-        "warm_q": point.warm.q,
-        "warm_gain": point.warm.gain,
+        **{f"{kind}_{name}": getattr(getattr(point, kind), name) for kind in GUESSES for name in GUESS_FIELDS},
         **{f"rates_{name}": getattr(point.rates, name) for name in RATE_ARRAYS},
+        **{f"solver_{name}": value for name, value in run.chewer.solver.kept().items()},
         "step_length": np.array(run.length),
-        "counts": np.array([run.steps, run.rejected, run.evaluations, run.checkpoint_every]),
+        "counts": np.array([run.steps, run.rejected, run.evaluations]),
         "onset": run.timers.onset,
         "loose_day": run.timers.loose_day,
         "margins": run.margins,
@@ -58,7 +59,7 @@ def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
     Raises
     ------
     InputError
-        Another number of patches, tasks or screws, or another checkpoint interval.
+        Another number of patches, tasks or screws.
     """
     _check(run, stored)
     run.point = Point(
@@ -66,10 +67,11 @@ def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
         state=np.array(stored["state"]),
         anchor=np.array(stored["anchor"]),
         rates=PatchRates(**{name: np.array(stored[f"rates_{name}"]) for name in RATE_ARRAYS}),
-        warm=Warm(np.array(stored["warm_q"]), np.array(stored["warm_gain"])),
+        warm=_guess(stored, "warm"),
+        before=_guess(stored, "before"),
     )
     run.length = float(stored["step_length"])
-    run.steps, run.rejected, run.evaluations, _ = (int(value) for value in stored["counts"])
+    run.steps, run.rejected, run.evaluations = (int(value) for value in stored["counts"])
     run.timers.onset, run.timers.loose_day = np.array(stored["onset"]), np.array(stored["loose_day"])
     run.margins, run.smallest = np.array(stored["margins"]), np.array(stored["smallest_margins"])
     run.inserted = np.array(stored["inserted"])
@@ -82,16 +84,14 @@ def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
         run.case.hardware.restore(stored)
 
 
+def _guess(stored: Mapping[str, Array], kind: str) -> Warm:
+    return Warm(float(stored[f"{kind}_day"]), np.array(stored[f"{kind}_q"]), np.array(stored[f"{kind}_gain"]))
+
+
 def _check(run: Evolution, stored: Mapping[str, Array]) -> None:
     expected = (len(run.case.tasks), 2, len(run.case.solver.operator.G))
     if np.shape(stored["warm_q"]) != expected:
         raise InputError(
             f"checkpoint: made for {np.shape(stored['warm_q'])} tasks, stages and unknowns, this run has {expected}; "
             "run without --resume"
-        )
-    interval = int(stored["counts"][3])
-    if interval != run.checkpoint_every:
-        raise InputError(
-            f"checkpoint: written every {interval} steps, this run writes every {run.checkpoint_every}; "
-            f"resume with checkpoint_every={interval}"
         )

@@ -25,29 +25,43 @@ BITE_MISSED = 5e-3
 PROBE_DAMAGE, PROBE_CLEARANCE = 1e-5, 1e-6
 """Changes of damage and clearance (mm) for difference quotients: far above round-off, far below where the law bends."""
 
+LONGEST_GUESS = 3.0
+"""Starting guesses are extrapolated over so many times the distance of the two solutions they come from."""
+
 SMALLEST_REMAINDER = 1e-6
 """Keeps a flexibility finite where the reference spring carries everything."""
 
 
 @dataclass(frozen=True)
 class Warm:
-    """Starting guesses of the next day of chewing.
+    """Starting guesses for a day of chewing.
 
     Attributes
     ----------
+    day : float
+        Day since surgery that they belong to.
     q : ndarray (tasks, 2, m)
         Peak and valley unknowns of every task.
     gain : ndarray (tasks,)
         Bite reaction per unit scale of the activation, N; 0 when not known yet.
     """
 
+    day: float
     q: Array
     gain: Array
 
     @classmethod
-    def cold(cls, tasks: int, unknowns: int) -> Warm:
+    def cold(cls, tasks: int, unknowns: int, day: float = 0.0) -> Warm:
         """Nothing known yet."""
-        return cls(np.zeros((tasks, 2, unknowns)), np.zeros(tasks))
+        return cls(day, np.zeros((tasks, 2, unknowns)), np.zeros(tasks))
+
+    def on(self, day: float, before: Warm) -> Warm:
+        """Guess for another day on the straight line from what was solved ``before`` through this."""
+        span = self.day - before.day
+        if span == 0.0 or not before.gain.all():
+            return replace(self, day=day)
+        share = float(np.clip((day - self.day) / span, -LONGEST_GUESS, LONGEST_GUESS))
+        return Warm(day, self.q + share * (self.q - before.q), self.gain + share * (self.gain - before.gain))
 
 
 @dataclass(frozen=True)
@@ -104,12 +118,20 @@ class Chewer:
     constants : LooseningConstants
     initial_bond : float
         Bonded fraction of a fresh screw, for the contact fraction.
+    tolerance : float, optional
+        Unbalanced over applied forces allowed; that of the solver by default.
     """
 
     def __init__(
-        self, solver: ContactSolver, tasks: Sequence[Task], constants: LooseningConstants, initial_bond: float
+        self,
+        solver: ContactSolver,
+        tasks: Sequence[Task],
+        constants: LooseningConstants,
+        initial_bond: float,
+        tolerance: float | None = None,
     ) -> None:
         self.solver = solver
+        self.tolerance = tolerance
         self.tasks = tuple(tasks)
         self.constants = constants
         self.initial_bond = initial_bond
@@ -128,7 +150,7 @@ class Chewer:
             peak, scale, reached = self._peak(task, state, tissue, factor, warm.q[number, 0], float(warm.gain[number]))
             slipped = self.solver.accept(state, tissue, peak)
             load = scale * task.activation
-            valley = self.solver.solve(slipped, tissue, task.load_ratio * load, task.bite, warm.q[number, 1], task.name)
+            valley = self._solve(task, slipped, tissue, task.load_ratio * load, warm.q[number, 1])
             for equilibrium in (peak, valley):
                 chained = self.solver.accept(chained, tissue, equilibrium)
             stress.append(equivalent_stress(peak.tractions, contact, self.constants))
@@ -150,7 +172,7 @@ class Chewer:
             supported=carried and all(one.supported for one in pairs),
             iterations=sum(one.iterations for one in pairs),
             solves=len(pairs),
-            warm=Warm(np.array([[one.q for one in pair] for pair in solved]), np.array(gains)),
+            warm=Warm(warm.day, np.array([[one.q for one in pair] for pair in solved]), np.array(gains)),
             solved=tuple(solved),
         )
 
@@ -189,25 +211,27 @@ class Chewer:
         weight = tractions**2 + SMALLEST_STRESS**2
         return np.asarray((weight * left).sum(axis=1) / weight.sum(axis=1))
 
+    def _solve(self, task: Task, state: InterfaceState, tissue: PatchTissue, load: Array, start: Array) -> Equilibrium:
+        return self.solver.solve(state, tissue, load, task.bite, start, task.name, self.tolerance)
+
     def _peak(
         self, task: Task, state: InterfaceState, tissue: PatchTissue, factor: float, start: Array, gain: float
     ) -> tuple[Equilibrium, float, bool]:
         """Solution at peak, scale of the activation, and whether the wanted bite force was reached."""
         if task.bite_force is None or task.bite is None:
-            found = self.solver.solve(state, tissue, factor * task.activation, task.bite, start, task.name)
-            return found, factor, True
+            return self._solve(task, state, tissue, factor * task.activation, start), factor, True
         force, place = factor * task.bite_force, (task.activation, task.bite)
         guess = force / gain if gain > 0.0 else None
         try:
             found, scale = self.solver.solve_for_bite_force(
-                state, tissue, *place, force, start, guess, task.name, BITE_TOLERANCE
+                state, tissue, *place, force, start, guess, task.name, BITE_TOLERANCE, self.tolerance
             )
         except ConvergenceError:
             # Screws that rattle freely may pass no bite force on, however hard the muscles pull. Show the state under
             # the last known muscle force instead; whoever reads it must see that the construct has given way.
             if guess is None:
                 raise
-            found, scale = self.solver.solve(state, tissue, guess * task.activation, task.bite, start, task.name), guess
+            found, scale = self._solve(task, state, tissue, guess * task.activation, start), guess
         return found, scale, abs(found.bite_reaction - force) <= BITE_MISSED * force
 
 

@@ -21,6 +21,7 @@ from femsim.loosening.rates import MICROMETRES_PER_MM, PatchRates, bounded, patc
 
 Array = np.ndarray
 Checkpoint = dict[str, np.ndarray]
+Guess = Callable[[float], Warm]
 
 BACK_OFF = 0.25
 """Factor on a step whose contact problems did not converge: they start from the last step's solution."""
@@ -51,8 +52,7 @@ def evolve(
     on_checkpoint : callable, optional
         Gets a dict of arrays after every ``checkpoint_every`` accepted steps and at the end.
     checkpoint_every : int
-        Kept solver factors are dropped at each checkpoint, whether written or not, so that resuming changes nothing;
-        a resumed run must use the same number (the checkpoint says so).
+        Any number gives the same run.
     should_stop : callable, optional
         Polled after every accepted step; the last checkpoint is what a resumed run starts from.
     on_progress : callable, optional
@@ -69,11 +69,15 @@ def evolve(
     """
     if not (np.isfinite(horizon) and horizon > 0.0):
         raise InputError(f"loosening: the horizon is {horizon} days, it must be positive")
-    run = Evolution(case, horizon, checkpoint_every)
-    run.solver_fresh()
+
+    def keep(run: Evolution) -> None:
+        if on_checkpoint is not None:
+            on_checkpoint(pack(run))
+
+    run = Evolution(case, horizon)
     if resume is None:
         run.begin()
-        run.keep(on_checkpoint)
+        keep(run)
     else:
         run.restore(resume)
     while not run.ended:
@@ -81,7 +85,7 @@ def evolve(
         if on_progress is not None:
             on_progress(run.point.day, horizon)
         if run.ended or run.steps % checkpoint_every == 0:
-            run.keep(on_checkpoint)
+            keep(run)
         if not run.ended and should_stop is not None and should_stop():
             raise Stopped(f"stopped on day {run.point.day:.1f} of {horizon:g}; continue with --resume")
     return run.outcome()
@@ -90,11 +94,10 @@ def evolve(
 class Evolution:
     """State of a run in progress; see :func:`evolve`."""
 
-    def __init__(self, case: LooseningCase, horizon: float, checkpoint_every: int) -> None:
+    def __init__(self, case: LooseningCase, horizon: float) -> None:
         self.case = case
         self.horizon = horizon
-        self.checkpoint_every = checkpoint_every
-        self.chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond)
+        self.chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond, case.tolerances.contact)
         self.timers = Timers.fresh(case.patches.n_screws)
         self.ledger = Ledger.empty(len(case.tasks), len(case.patches))
         self.history = History()
@@ -118,10 +121,6 @@ class Evolution:
         """Length of one cycle in days: a jump over one cycle needs no error control."""
         total = float(self.case.cycles_per_day.sum())
         return 1.0 / total if total > 0.0 else self.case.tolerances.event
-
-    def solver_fresh(self) -> None:
-        """Make the next solves depend on their arguments only."""
-        self.chewer.solver.forget()
 
     # --- evaluation ---------------------------------------------------------------------------------------------
 
@@ -148,24 +147,26 @@ class Evolution:
         )
         return chewing, rates
 
-    def candidate(self, day: float, state: Array, anchor: Array, warm: Warm) -> Candidate:
-        """Evaluate and measure at a point that may be accepted."""
+    def candidate(self, day: float, state: Array, anchor: Array, warm: Warm, before: Warm) -> Candidate:
+        """Evaluate and measure at a point that may be accepted; ``before`` was solved at the accepted point before."""
         chewing, rates = self.evaluate(day, state, anchor, self.ledger.failed, warm)
         tissue = self.case.tissue_at(day)
         interface = InterfaceState(state[0], state[1], state[2], anchor)
         measures = self.case.measure(interface, tissue, chewing, self.inserted)
-        point = Point(day, state, chewing.anchor, rates, chewing.warm)
+        point = Point(day, state, chewing.anchor, rates, chewing.warm, before)
         return Candidate(point, chewing, tissue, measures, self.case.criteria.margins(measures))
 
     # --- stepping -----------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Evaluate the day of surgery."""
+        """Evaluate the day of surgery, with a solver that remembers nothing."""
+        self.chewer.solver.forget()
         if self.case.hardware is not None:
             self.case.hardware.reset()
         inserted = self.case.insertion()
         state = np.stack([inserted.bonded, inserted.damage, inserted.clearance]).astype(float)
-        first = self.candidate(0.0, state, inserted.anchor.copy(), self.chewer.cold())
+        cold = self.chewer.cold()
+        first = self.candidate(0.0, state, inserted.anchor.copy(), cold, cold)
         self.accept(first, 0.0, 0.0)
 
     def advance(self) -> None:
@@ -207,7 +208,7 @@ class Evolution:
         floor = min(self.shortest, length)
         while True:
             try:
-                step, warm = self.stepped(length)
+                step, guess = self.stepped(length)
                 error, change = (
                     step.error(self.case.tolerances.scale(step.end)),
                     float(np.max(np.abs(step.end[1] - step.start[1]))),
@@ -218,7 +219,7 @@ class Evolution:
                     shorter = min(next_length(length, max(error, 1.0)), length * limit / max(change, limit))
                     length = max(shorter, floor)
                     continue
-                return step, error, *self.cut(step, warm)
+                return step, error, *self.cut(step, guess)
             except ConvergenceError:
                 # A long jump may land where no warm start reaches; only a single cycle has no way out.
                 if length <= floor:
@@ -226,31 +227,36 @@ class Evolution:
                 self.rejected += 1
                 length = max(BACK_OFF * length, floor)
 
-    def stepped(self, length: float) -> tuple[Step, Warm]:
-        """One trial step and the warm starts at its end."""
+    def stepped(self, length: float) -> tuple[Step, Guess]:
+        """One trial step, and starting guesses for any day inside it."""
         point, failed = self.point, self.ledger.failed
-        warm = point.warm
+        latest, before = point.warm, point.before
 
         def rate(day: float, state: Array) -> Array:
-            nonlocal warm
-            chewing, rates = self.evaluate(day, state, point.anchor, failed, warm)
-            warm = chewing.warm
+            nonlocal latest, before
+            chewing, rates = self.evaluate(day, state, point.anchor, failed, latest.on(day, before))
+            latest, before = chewing.warm, latest
             return rates.rate
 
         step = exponential_step(point.day, length, point.state, point.rates.rate, point.rates.slope, rate, bounded)
-        return step, warm
+        return step, lambda day: latest.on(day, before)
 
-    def cut(self, step: Step, warm: Warm) -> tuple[Candidate, float]:
+    def cut(self, step: Step, guess: Guess) -> tuple[Candidate, float]:
         """Evaluate the end of a step, or the first event inside it."""
         tolerance = self.case.tolerances.event
         share = self.first_failure(step, tolerance)
         share = self.first_fracture(step, share, tolerance)
-        found = self.candidate(step.day + share * step.length, step.at(share), self.point.anchor, warm)
+        found = self.inside(step, share, guess)
         if not found.chewing.supported:
-            return self.first_unsupported(step, share, found)
+            return self.first_unsupported(step, share, found, guess)
         if self.timers.flips(found.margins).any():
-            return self.first_flip(step, share, found)
+            return self.first_flip(step, share, found, guess)
         return found, share
+
+    def inside(self, step: Step, share: float, guess: Guess) -> Candidate:
+        """Evaluate a share of a step."""
+        day = step.day + share * step.length
+        return self.candidate(day, step.at(share), self.point.anchor, guess(day), self.point.warm)
 
     def first_failure(self, step: Step, tolerance: float) -> float:
         """Share of the step at which the first patch loses its thread shell."""
@@ -274,37 +280,39 @@ class Evolution:
 
         return share * locate(happened, share * step.length, tolerance) if happened(1.0) else share
 
-    def first_unsupported(self, step: Step, share: float, found: Candidate) -> tuple[Candidate, float]:
+    def first_unsupported(
+        self, step: Step, share: float, found: Candidate, guess: Guess
+    ) -> tuple[Candidate, float]:
         """Bisect for the day on which the screws no longer hold the load."""
         low, high = 0.0, share
         while (high - low) * step.length > self.case.tolerances.event:
             middle = 0.5 * (low + high)
-            tried = self.candidate(step.day + middle * step.length, step.at(middle), self.point.anchor, self.point.warm)
+            tried = self.inside(step, middle, guess)
             if tried.chewing.supported:
                 low = middle
             else:
                 high, found = middle, tried
         return found, high
 
-    def first_flip(self, step: Step, share: float, found: Candidate) -> tuple[Candidate, float]:
+    def first_flip(self, step: Step, share: float, found: Candidate, guess: Guess) -> tuple[Candidate, float]:
         """Locate the first onset or end of a criterion by secants aimed just past the crossing, then bisection."""
         tolerance = self.case.tolerances.event / step.length
         low, high, value_low, value_high = 0.0, share, self.distance(self.margins), self.distance(found.margins)
         for attempt in range(100):
             if high - low <= tolerance:
                 break
-            guess = 0.5 * (low + high)
+            place = 0.5 * (low + high)
             if attempt < ROOT_TRIES and value_low > value_high:
                 crossing = low + (high - low) * value_low / (value_low - value_high)
                 # Alternate just behind and just before the estimate, so that the bracket closes from both sides.
                 aim = crossing + (0.4 if attempt % 2 == 0 else -0.4) * tolerance
-                guess = min(max(aim, low + 0.3 * tolerance), high - 0.3 * tolerance)
-            tried = self.candidate(step.day + guess * step.length, step.at(guess), self.point.anchor, found.point.warm)
+                place = min(max(aim, low + 0.3 * tolerance), high - 0.3 * tolerance)
+            tried = self.inside(step, place, guess)
             value = self.distance(tried.margins)
             if value < 0.0 or not tried.chewing.supported:
-                high, value_high, found = guess, value, tried
+                high, value_high, found = place, value, tried
             else:
-                low, value_low = guess, value
+                low, value_low = place, value
         return found, high
 
     def distance(self, margins: Array) -> float:
@@ -357,7 +365,7 @@ class Evolution:
         self.chewer.solver = case.refreshed(day)
         self.refreshed_day = day
         point = self.point
-        again = self.candidate(day, point.state, point.anchor, point.warm)
+        again = self.candidate(day, point.state, point.anchor, point.warm, point.before)
         self.point, self.margins = again.point, again.margins
 
     def record(self, candidate: Candidate, length: float, error: float) -> None:
@@ -415,19 +423,11 @@ class Evolution:
             evaluations=self.evaluations,
         )
 
-    # --- checkpoints --------------------------------------------------------------------------------------------
-
-    def keep(self, on_checkpoint: Callable[[Checkpoint], None] | None) -> None:
-        """Hand out a checkpoint and drop kept factors, so that a resumed run sees the same solver."""
-        if on_checkpoint is not None:
-            on_checkpoint(pack(self))
-        self.solver_fresh()
-
     def restore(self, stored: Mapping[str, Array]) -> None:
         """Continue from a checkpoint."""
         unpack(self, stored)
         if not np.isnan(self.refreshed_day) and self.case.refreshed is not None:
             self.chewer.solver = self.case.refreshed(self.refreshed_day)
-            self.solver_fresh()
+        self.chewer.solver.restore({name: stored[f"solver_{name}"] for name in ("keys", "springs", "spent")})
         if self.point.day < self.horizon and self.ending == "horizon":
             self.ending = ""

@@ -47,6 +47,8 @@ class Tolerances:
         Longest step in days while a criterion is exceeded or nearly so, so that a short relief is not stepped over.
     event : float
         Days within which an event is located.
+    contact : float
+        Unbalanced over applied forces of the contact problems; jumps are good to about three times as much.
     """
 
     bonded: float = 0.002
@@ -58,6 +60,7 @@ class Tolerances:
     longest_step: float = 30.0
     watch_step: float = 3.5
     event: float = 0.05
+    contact: float = 1e-5
 
     def scale(self, state: Array) -> Array:
         """Errors allowed (3, p) at a state (3, p) of bonded fraction, damage and clearance."""

@@ -27,7 +27,8 @@ class Point:
     anchor : ndarray (p,)
         Stick anchors, mm; they move only at accepted steps.
     rates : PatchRates
-    warm : Warm
+    warm, before : Warm
+        What was solved here and at the accepted time before.
     """
 
     day: float
@@ -35,6 +36,7 @@ class Point:
     anchor: Array
     rates: PatchRates
     warm: Warm
+    before: Warm
 
 
 @dataclass(frozen=True)

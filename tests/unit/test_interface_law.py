@@ -101,6 +101,39 @@ def test_traction_is_gradient_of_potential(values, jump, cap):
             assert (high[0] - low[0])[0, k] / (2 * size) == pytest.approx(tangent[0, k], rel=1e-5, abs=1e-3)
 
 
+def capped(stiffness, cap, displacement):
+    elastic = stiffness * displacement
+    return np.clip(elastic, -cap, cap), stiffness * (np.abs(elastic) < cap)
+
+
+def twin(f, jumps, cap):
+    """The law in plain array operations, the reference of the compiled one."""
+    radial = jumps[:, 0]
+    pressed = np.maximum(radial - f.clearance, 0.0)
+    bond, bond_tangent = capped(f.bond, f.bond_cap, np.minimum(radial, 0.0))
+    axial, turning = capped(f.axial, f.axial_cap, jumps[:, 1]), capped(f.circumferential, cap, jumps[:, 2] - f.anchor)
+    tangent = f.bearing * (pressed > 0.0) + bond_tangent * (radial < 0.0)
+    return (
+        np.column_stack([f.bearing * pressed + bond, axial[0], turning[0]]),
+        np.column_stack([tangent, axial[1], turning[1]]),
+    )
+
+
+def test_compiled_law_equals_its_twin():
+    """Traction, tangent and friction limit of ten thousand random patches are those of the plain formulas, to the bit
+    but for the order of a product."""
+    rng, n = np.random.default_rng(3), 10_000
+    state = InterfaceState(
+        rng.uniform(0, 1, n), rng.uniform(0, 1, n), rng.choice([0.0, 0.003, 0.05], n), rng.normal(0, 0.01, n)
+    )
+    f = LAW.coefficients(state, PatchTissue.healthy(n, CONSTANTS), np.full(n, TSF))
+    jumps = rng.normal(0, 1, (n, 3)) * 10.0 ** rng.uniform(-5, 0, (n, 1))
+    cap = LAW.friction_cap(f, jumps)
+    np.testing.assert_allclose(cap, f.friction * f.bearing * np.maximum(jumps[:, 0] - f.clearance, 0.0) + f.bond_cap)
+    for found, expected in zip(LAW.response(f, jumps, cap), twin(f, jumps, cap), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @settings(max_examples=200, deadline=None)
 @given(STATES, JUMPS, JUMPS, st.floats(0.0, 30.0))
 def test_potential_is_convex(values, first, second, cap):

@@ -20,6 +20,7 @@ from femsim.interface import (
     lateral_stiffness,
     screw_motion,
 )
+from femsim.interface.contact import _Correction, _Inverse
 from femsim.interface.demonstration import demonstration
 from femsim.parameters import load_parameters
 
@@ -183,6 +184,51 @@ def test_forgetting_makes_runs_repeat(model):
     solver.forget()
     again = solver.solve(state, tissue, LOAD, 0)
     assert (again.q == first.q).all()
+
+
+def test_kept_inverses_can_be_made_again(model):
+    """A solver that restores what another kept gives the same bits as that one, whatever came before."""
+    first, second = make_solver(model), make_solver(model)
+    for solver in (first, second):
+        second.solve(*fresh(model), 0.4 * LOAD, 1, key="other")
+        solver.solve(*fresh(model), 0.3 * LOAD, 1, key="task")
+        solver.solve(*worn(model, seed=2), LOAD, 0, key="task")
+    state, tissue = worn(model)
+    second.restore(first.kept())
+    found, again = (solver.solve(state, tissue, LOAD, 0, key="task") for solver in (first, second))
+    assert (found.q == again.q).all()
+    assert second.kept()["spent"][0] == first.kept()["spent"][0] > 0.0
+    assert list(second.kept()["keys"]) == ["task"]
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-7, 1e-10])
+def test_tolerance_bounds_the_unbalanced_force(model, tolerance):
+    """The residual in double precision is within the tolerance asked for, loose or tight, per solve or per solver."""
+    state, tissue = worn(model)
+    found = make_solver(model).solve(state, tissue, LOAD, 0, tolerance=tolerance)
+    operator = model.condensation.operator
+    stiffness, locked = operator.bulk_stiffness()
+    unbalanced = locked @ LOAD - stiffness @ found.q - found.forces
+    assert np.linalg.norm(unbalanced) <= 1.001 * tolerance * np.linalg.norm(locked @ LOAD)
+    assert (make_solver(model, tolerance=tolerance).solve(state, tissue, LOAD, 0).q == found.q).all()
+
+
+@pytest.mark.parametrize("changes", [1, 40, 200])
+def test_corrected_inverse_is_an_inverse(model, changes):
+    """After few or many springs have become softer or stiffer, the corrected inverse nearly solves the new system."""
+    solver = make_solver(model)
+    stiffness = solver._stiffness
+    rng, size = np.random.default_rng(changes), len(solver._stiffness)
+    springs = rng.uniform(50.0, 1000.0, size)
+    inverse = _Inverse(stiffness, springs.copy())
+    rows = rng.choice(size, changes, replace=False)
+    springs[rows] *= np.resize([60.0, 0.01, 3.0], changes)
+    correction = _Correction(inverse, springs, tried=False)
+    assert 0 < correction.rows.size <= changes
+    right = rng.standard_normal(size)
+    left = stiffness @ (found := correction.apply(right)) + springs * found
+    assert np.linalg.norm(left - right) < 0.15 * np.linalg.norm(right)
+    assert inverse.spent > 0.0
 
 
 def test_stiffness_measures_by_hand(model):
