@@ -22,7 +22,7 @@ from femsim.errors import GeometryError, MeshError
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.resection import SegmentPlan
+from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh import Sizing, build_mesh
 from femsim.parameters import load_parameters
@@ -38,7 +38,7 @@ DRAWS = 30
 
 def standard_operation(jaw: Jaw) -> Operation:
     """Left body defect, 2.5 mm plate, 4 + 4 locking screws."""
-    return plan_operation(jaw, load_parameters(), segments=[SegmentPlan(teeth=(33, 37))], per_stump=4)
+    return plan_operation(jaw, load_parameters(), segments=[SegmentPlan(teeth=(33, 37))])
 
 
 def random_operation(seed: int, real: Jaw | None) -> tuple[Operation, dict[str, Any]]:
@@ -49,15 +49,23 @@ def random_operation(seed: int, real: Jaw | None) -> tuple[Operation, dict[str, 
         jaw = real if real is not None and rng.random() < 0.5 else _random_jaw(rng)
         first, last = DEFECTS[rng.integers(len(DEFECTS))]
         drawn: dict[str, Any] = {
-            "segments": [SegmentPlan(teeth=(first, last))],
-            "plate_preset": str(rng.choice(PLATES)),
-            "screw_preset": str(rng.choice(SCREWS)),
+            "from": first,
+            "to": last,
+            "plate": str(rng.choice(PLATES)),
+            "screws": str(rng.choice(SCREWS)),
             "per_stump": int(rng.integers(3, 5)),
             "standoff": float(np.round(rng.uniform(0.3, 1.5), 2)),
             "length": str(rng.choice(["bicortical", "monocortical"])),
         }
+        plate = PlatePlan(
+            preset=drawn["plate"],
+            per_stump=drawn["per_stump"],
+            standoff=drawn["standoff"],
+            screws=ScrewPlan(preset=drawn["screws"], length=drawn["length"]),
+        )
         try:
-            return plan_operation(jaw, parameters, **drawn), {"jaw": jaw.name, **drawn}
+            segments = [SegmentPlan(teeth=(first, last))]
+            return plan_operation(jaw, parameters, segments=segments, plates=[plate]), {"jaw": jaw.name, **drawn}
         except GeometryError:
             continue
     raise SystemExit(f"seed {seed}: no operation could be planned in {DRAWS} draws")

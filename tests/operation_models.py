@@ -7,7 +7,7 @@ from functools import cache
 from femsim.geometry.arch import Arch
 from femsim.geometry.jaw import Jaw, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.resection import SegmentPlan
+from femsim.geometry.plan import PlatePlan, SegmentPlan
 from femsim.parameters import load_parameters
 
 
@@ -24,4 +24,4 @@ def adult_arch() -> Arch:
 @cache
 def planned(from_tooth: int = 33, to_tooth: int = 37, per_stump: int | tuple[int, int] = 3) -> Operation:
     segment = SegmentPlan(teeth=(from_tooth, to_tooth))
-    return plan_operation(adult_jaw(), load_parameters(), segments=[segment], per_stump=per_stump)
+    return plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=[PlatePlan(per_stump=per_stump)])

@@ -123,7 +123,7 @@ def moduli(
     cortical_ratio, cancellous_ratio = (np.reshape(r, shape) for r in ratios(points[bone].reshape(-1, 3)))
     bone_moduli = bone_young(cortical, cortical_ratio, cancellous_ratio, elasticity)
     young, poisson = region_moduli(
-        mesh.region,
+        np.where(mesh.plates, PLATE, mesh.region),
         shape[1],
         elasticity,
         bone=BONE,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from femsim.errors import GeometryError
+from femsim.errors import GeometryError, InputError
 from femsim.geometry.operation import Operation
-from femsim.geometry.plate import Plate, plate_section, sweep_section
+from femsim.geometry.plan import PlatePlan
+from femsim.geometry.plate import Plate, sweep_section
+from femsim.geometry.plate_path import WAVE_RAMP, WIDTH_RAMP, PlateSetting, ramp
 from femsim.geometry.screws import place_screw, screw_thread
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface, merge_surfaces
@@ -48,16 +50,8 @@ def box_surface(low: Sequence[float], high: Sequence[float]) -> Surface:
 def bench_block(
     parameters: ParameterSet,
     *,
-    plate_preset: str = "reconstruction-2.5",
-    plate_width: float | None = None,
-    plate_thickness: float | None = None,
-    plate_pitch: float | None = None,
-    standoff: float | None = None,
-    min_distance_to_cut: float | None = None,
-    screw_preset: str = "locking-2.4",
-    per_block: int | tuple[int, int] = 2,
     gap: float | None = None,
-    length: str | float = "bicortical",
+    plate: PlatePlan | None = None,
 ) -> Operation:
     """Two bone blocks A (left, clamped) and B (right, loaded) along x with a plate on their front face.
 
@@ -68,16 +62,11 @@ def bench_block(
     ----------
     parameters : ParameterSet
         Cards ``bench``, ``plates``, ``screws``.
-    plate_preset, screw_preset : str
-        As for a jaw.
-    plate_width, plate_thickness, plate_pitch, standoff, min_distance_to_cut : float, optional
-        Replace the preset or the default [mm].
-    per_block : int or (int, int)
-        Screws in each block, or in A and in B, 1 to 6.
     gap : float, optional
         Distance between the blocks [mm].
-    length : ``"bicortical"``, ``"monocortical"`` or float
-        Screw length [mm] from the plate's outer face to the tip.
+    plate : PlatePlan, optional
+        Without height and single holes; ``per_stump`` counts the screws in each block, or in A and in B, 1 to 6. The
+        default is the standard plate with two screws in each.
 
     Raises
     ------
@@ -89,16 +78,21 @@ def bench_block(
     bench = parameters.group("bench")
     if gap is not None and not 1.0 <= gap <= 100.0:
         raise GeometryError(f"bench block: gap is {gap} mm, allowed are 1 to 100 mm")
-    counts = (per_block, per_block) if isinstance(per_block, int) else per_block
-    if not all(1 <= count <= 6 for count in counts):
-        raise GeometryError(f"bench block: {counts[0]} and {counts[1]} screws per block, allowed are 1 to 6 in each")
-    section = plate_section(parameters, plate_preset, width=plate_width, thickness=plate_thickness, pitch=plate_pitch)
-    width, thickness, pitch = section["width"], section["thickness"], section["pitch"]
+    plan = plate or PlatePlan(per_stump=2)
+    counts = (plan.per_stump,) * 2 if isinstance(plan.per_stump, int) else plan.per_stump
+    if len(counts) != 2 or not all(1 <= count <= 6 for count in counts):
+        raise GeometryError(
+            f"bench block: {' and '.join(str(count) for count in counts)} screws per block, allowed are 1 to 6 in each"
+        )
+    if plan.screws.holes:
+        raise InputError("bench block: single holes cannot be changed here; give the number of screws per block")
+    setting = PlateSetting.from_parameters(parameters, plan)
+    thickness = setting.thickness
     half_gap = (bench["gap"] if gap is None else gap) / 2
-    first = parameters["plates.min_distance_to_cut"] if min_distance_to_cut is None else min_distance_to_cut
-    gap_to_bone = parameters["plates.standoff"] if standoff is None else standoff
     half_height = bench["height"] / 2
-    far_a, far_b = (half_gap + first + pitch * (count - 1) + bench["end_margin"] for count in counts)
+    far_a, far_b = (
+        half_gap + setting.first_hole + setting.pitch * (count - 1) + bench["end_margin"] for count in counts
+    )
     bone = merge_surfaces(
         [
             box_surface([half_gap, 0, -half_height], [far_a, bench["depth"], half_height]),
@@ -106,26 +100,29 @@ def bench_block(
         ]
     )
     # Block A lies at +x (left) and B at -x, so that "left" means the same as in a jaw.
-    holes_a, holes_b = (half_gap + first + pitch * np.arange(count) for count in counts)
+    holes_a, holes_b = (half_gap + setting.first_hole + setting.pitch * np.arange(count) for count in counts)
     x_holes = np.r_[holes_a[::-1], -holes_b]
-    y_plate = -(gap_to_bone + thickness / 2)
-    ends = holes_a[-1] + parameters["plates.end_margin"], -holes_b[-1] - parameters["plates.end_margin"]
+    y_plate = -(setting.standoff + thickness / 2)
+    ends = holes_a[-1] + setting.end_margin, -holes_b[-1] - setting.end_margin
     stations = np.linspace(*ends, int(np.ceil((ends[0] - ends[1]) / PATH_STEP)) + 1)
-    path = np.stack([stations, np.full_like(stations, y_plate), np.zeros_like(stations)], axis=1)
+    over = np.maximum(half_gap - np.abs(stations), 0.0)
+    y_path = y_plate - setting.wave * ramp(over, WAVE_RAMP)
+    width = setting.width + (setting.bridge_width - setting.width) * ramp(over, WIDTH_RAMP)
+    path = np.stack([stations, y_path, np.zeros_like(stations)], axis=1)
     outward = np.tile([0.0, -1.0, 0.0], (len(path), 1))
     holes = np.stack([x_holes, np.full_like(x_holes, y_plate), np.zeros_like(x_holes)], axis=1)
-    plate = Plate(
+    straight = Plate(
         name="plate",
-        surface=sweep_section(path, outward, width, thickness),
+        surface=sweep_section(path, outward, width, thickness, setting.edge_radius),
         path=path,
         outward=outward,
         holes=holes,
         hole_axes=np.tile([0.0, 1.0, 0.0], (len(holes), 1)),
-        width=width,
+        width=setting.width,
         thickness=thickness,
-        clearance=(gap_to_bone, gap_to_bone),
+        clearance=(setting.standoff, setting.standoff),
     )
-    thread = screw_thread(parameters, screw_preset)
+    thread = screw_thread(parameters, plan.screws.preset, diameter=plan.screws.diameter, core=plan.screws.core)
     screws = []
     for k, x in enumerate(x_holes):
         screw = place_screw(
@@ -133,18 +130,18 @@ def bench_block(
             parameters,
             thread,
             name=f"screw-{k + 1}",
-            head=plate.holes[k] - plate.hole_axes[k] * thickness / 2,
-            axis=plate.hole_axes[k],
+            head=straight.holes[k] - straight.hole_axes[k] * thickness / 2,
+            axis=straight.hole_axes[k],
             stump="A" if x > 0 else "B",
-            plate_name=plate.name,
-            length=length,
+            plate_name=straight.name,
+            length=plan.screws.length,
         )
         # The block's own face at the gap stands where a jaw's cut plane would.
         screws.append(replace(screw, distance_to_cut=float(abs(x) - half_gap)))
     return Operation(
         bone=bone,
         resection=None,
-        plates=(plate,),
+        plates=(straight,),
         screws=tuple(screws),
         loads=(_pull(bench, 0.5 * (half_gap + far_b), half_height),),
         foundations=(_clamp(bench, far_a, half_height),),

@@ -12,10 +12,11 @@ from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
 from femsim.geometry.jaw_sites import jaw_bites, jaw_foundations, jaw_loads
 from femsim.geometry.muscles import activation_patterns
-from femsim.geometry.plate import Plate, plate_section
-from femsim.geometry.plate_path import PlateSetting, plan_plate
-from femsim.geometry.resection import BonePiece, Resection, SegmentPlan, combined
-from femsim.geometry.screws import Screw, check_screws, place_screw, screw_thread, spread_axes
+from femsim.geometry.plan import PlatePlan, SegmentPlan
+from femsim.geometry.plate import Plate
+from femsim.geometry.plating import put_plate
+from femsim.geometry.resection import Resection, combined
+from femsim.geometry.screws import Screw, check_screws
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
@@ -23,23 +24,11 @@ from femsim.parameters import ParameterSet
 if TYPE_CHECKING:
     from femsim.geometry.jaw import Jaw
 
-SCREWS_PER_STUMP = (1, 8)
-"""Screws per stump that a user may ask for."""
-
-USUAL_SCREWS = 3
-"""Fewer screws than this per stump are pointed out: three to four are usual."""
-
-FAR_TIP = 6.0
-"""A tip farther than this [mm] beyond the far cortex would stand in the floor of the mouth."""
-
-WIDE_GAP = 3.0
-"""A plate farther than this [mm] off the bone under its centreline is pointed out."""
+MOST_PLATES = 2
+"""Plates on one jaw: one bridging the defect, and a second one above or below it."""
 
 FACIAL_BLEND = 2.0
 """The lingual cortex passes into the facial one over this distance [mm], so that thickness is smooth."""
-
-CUT_SLACK = 0.2
-"""A screw nearer to a cut than asked by more than this [mm] is told; less is the thickness of a saw blade."""
 
 CORTEX_STEP = 0.1
 """Sampling step [mm] along a screw when its length in cortical bone is measured."""
@@ -199,22 +188,11 @@ def plan_operation(
     parameters: ParameterSet,
     *,
     segments: Sequence[SegmentPlan],
-    plate_preset: str = "reconstruction-2.5",
-    plate_width: float | None = None,
-    plate_thickness: float | None = None,
-    plate_pitch: float | None = None,
-    plate_height: float | None = None,
-    standoff: float | None = None,
-    min_distance_to_cut: float | None = None,
-    screw_preset: str = "locking-2.4",
-    screw_diameter: float | None = None,
-    screw_core: float | None = None,
-    per_stump: int | tuple[int, ...] = 4,
-    length: str | float = "bicortical",
+    plates: Sequence[PlatePlan] = (PlatePlan(),),
     bites: Sequence[str] | None = None,
     detached: Sequence[str] = (),
 ) -> Operation:
-    """Plan the resection of one or several segments of a jaw, bridged by one locking plate.
+    """Plan the resection of one or several segments of a jaw, bridged by locking plates.
 
     Parameters
     ----------
@@ -223,17 +201,8 @@ def plan_operation(
     parameters : ParameterSet
     segments : sequence of SegmentPlan
         What is removed.
-    plate_preset, screw_preset : str
-        Names in cards ``plates`` and ``screws``.
-    plate_width, plate_thickness, plate_pitch, plate_height, standoff, min_distance_to_cut : float, optional
-        Replace the preset or the default [mm].
-    screw_diameter, screw_core : float, optional
-        Replace the preset [mm].
-    per_stump : int or tuple of int
-        Screws in each bone piece, or in every piece from the mesial to the distal one (for a midline defect: from the
-        right to the left one).
-    length : ``"bicortical"``, ``"monocortical"`` or float
-        Screw length [mm] from the plate's outer face to the tip.
+    plates : sequence of PlatePlan
+        One plate or two, each with its screws.
     bites : sequence of str, optional
         Bites to prepare; every standard bite whose teeth remain when not given.
     detached : sequence of str
@@ -244,33 +213,34 @@ def plan_operation(
     InputError, GeometryError
         What cannot be built, where, by how much and what to try.
     """
-    section = plate_section(parameters, plate_preset, width=plate_width, thickness=plate_thickness, pitch=plate_pitch)
-    setting = PlateSetting.from_parameters(
-        parameters, section, height=plate_height, standoff=standoff, first_hole=min_distance_to_cut
-    )
-    thread = screw_thread(parameters, screw_preset, diameter=screw_diameter, core=screw_core)
-    if thread["diameter"] > 0.6 * section["width"]:
-        raise GeometryError(
-            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {section['width']:g} mm wide, "
-            f"at most {0.6 * section['width']:.1f} mm are allowed; take thinner screws or a wider plate"
-        )
-    surface, landmarks = jaw.surface, jaw.landmarks.points
-    arch = Arch.fit(surface, landmarks, parameters)
     if not segments:
         raise InputError("resection: no segment is given; name at least one")
+    if not 1 <= len(plates) <= MOST_PLATES:
+        raise InputError(f"plates: {len(plates)} are given, allowed are 1 to {MOST_PLATES}")
+    surface, landmarks = jaw.surface, jaw.landmarks.points
+    arch = Arch.fit(surface, landmarks, parameters)
     resection = combined([segment.resect(surface, arch) for segment in segments])
-    counts = _counts(per_stump, resection)
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
     bite_sites = jaw_bites(surface, arch, resection, parameters, landmarks, bites)
-    plate, pieces = plan_plate(surface, arch, resection, setting, counts, "plate")
-    screws = _screwed(surface, parameters, plate, pieces, thread, length)
+    made: list[Plate] = []
+    screws: list[Screw] = []
+    remarks: list[str] = []
+    for k, plan in enumerate(plates):
+        name = "plate" if len(plates) == 1 else f"plate-{k + 1}"
+        holes = sum(len(plate.holes) for plate in made)
+        plate, own, told = put_plate(surface, arch, resection, parameters, plan, name, holes + 1)
+        made.append(plate)
+        screws += own
+        remarks += told
+    check_screws(screws, parameters)
+    _check_apart(made, screws, parameters)
     loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
     kept = {site.name for site in loads}
     return Operation(
         bone=surface,
         resection=resection,
-        plates=(plate,),
-        screws=screws,
+        plates=tuple(made),
+        screws=tuple(screws),
         loads=loads,
         foundations=foundations,
         bites=bite_sites,
@@ -278,7 +248,7 @@ def plan_operation(
         arch=arch,
         jaw=jaw,
         cortical_thickness=ArchCortex.from_parameters(arch, parameters),
-        warnings=_remarks(plate, screws, length, setting.first_hole),
+        warnings=tuple(remarks),
         activations={
             pattern: {name: value for name, value in values.items() if name in kept}
             for pattern, values in activation_patterns(parameters).items()
@@ -286,80 +256,28 @@ def plan_operation(
     )
 
 
-def _counts(per_stump: int | tuple[int, ...], resection: Resection) -> tuple[int, ...]:
-    """Screws in every bone piece by ascending arch coordinate, from numbers as the user counts them."""
-    names = [piece.name for piece in resection.pieces]
-    counts = (per_stump,) * len(names) if isinstance(per_stump, int) else tuple(int(count) for count in per_stump)
-    if len(counts) != len(names):
-        raise InputError(
-            f"screws: {len(counts)} numbers for {len(names)} pieces of bone ({', '.join(names)}); give one each"
-        )
-    for count in counts:
-        if not SCREWS_PER_STUMP[0] <= count <= SCREWS_PER_STUMP[1]:
-            raise GeometryError(
-                f"screws: {count} per stump, allowed are {SCREWS_PER_STUMP[0]} to {SCREWS_PER_STUMP[1]}"
-            )
-    # There the mesial stump has the higher arch coordinate.
-    return counts[::-1] if resection.side == "right" else counts
+def _check_apart(plates: Sequence[Plate], screws: Sequence[Screw], parameters: ParameterSet) -> None:
+    """Refuse plates that touch, and screws that run into the other plate."""
+    least = parameters["plates.least_clearance"]
+    for k, first in enumerate(plates):
+        for second in plates[k + 1 :]:
+            gap = min(_gap(first, second), _gap(second, first))
+            if gap < least:
+                raise GeometryError(
+                    f"{first.name} and {second.name}: they come within {max(gap, 0.0):.1f} mm, at least {least:g} mm "
+                    "are needed; choose heights farther apart or narrower plates"
+                )
+    for screw in screws:
+        axis = screw.head + np.arange(0.0, screw.length, CORTEX_STEP)[:, None] * screw.axis
+        for plate in plates:
+            if plate.name != screw.plate_name:
+                gap = float(plate.surface.signed_distance(axis).min()) - screw.diameter / 2
+                if gap < least:
+                    raise GeometryError(
+                        f"{screw.name}: it comes within {max(gap, 0.0):.1f} mm of {plate.name}, at least {least:g} mm "
+                        "are needed; choose heights farther apart or leave its hole empty"
+                    )
 
 
-def _screwed(
-    surface: Surface,
-    parameters: ParameterSet,
-    plate: Plate,
-    pieces: tuple[BonePiece, ...],
-    thread: dict[str, float],
-    length: str | float,
-) -> tuple[Screw, ...]:
-    heads = plate.holes - plate.hole_axes * plate.thickness / 2
-    axes = spread_axes(surface, parameters, heads, plate.hole_axes, thread, pieces)
-    screws = []
-    for k, piece in enumerate(pieces):
-        screw = place_screw(
-            surface,
-            parameters,
-            thread,
-            name=f"screw-{k + 1}",
-            head=heads[k],
-            axis=axes[k],
-            stump=piece.name,
-            plate_name=plate.name,
-            length=length,
-            piece=piece,
-        )
-        beyond = screw.length - screw.bone_exit
-        if beyond > FAR_TIP:
-            raise GeometryError(
-                f"{screw.name}: a length of {screw.length:g} mm passes the far cortex by {beyond:.1f} mm, at most "
-                f"{FAR_TIP:g} mm are allowed; take {np.ceil(screw.bone_exit + 1):g} mm or 'bicortical'"
-            )
-        screws.append(screw)
-    check_screws(screws, parameters)
-    return tuple(screws)
-
-
-def _remarks(plate: Plate, screws: tuple[Screw, ...], length: str | float, to_cut: float) -> tuple[str, ...]:
-    remarks = [
-        f"{screw.name}: tilted {angle:.0f} degrees against its hole, off its neighbour or the cut"
-        for screw, axis in zip(screws, plate.hole_axes, strict=True)
-        if (angle := float(np.degrees(np.arccos(np.clip(screw.axis @ axis, -1, 1))))) > 2.0
-    ]
-    # The wanted distance places the hole; an axis that leans towards the cut comes nearer inside the bone.
-    remarks += [
-        f"{screw.name}: comes within {screw.distance_to_cut:.1f} mm of the cut in the bone; {to_cut:g} mm were wanted"
-        for screw in screws
-        if screw.distance_to_cut < to_cut - CUT_SLACK
-    ]
-    for stump in dict.fromkeys(screw.stump for screw in screws):
-        count = sum(screw.stump == stump for screw in screws)
-        if count < USUAL_SCREWS:
-            remarks.append(f"{stump} stump: {count} screws, at least {USUAL_SCREWS} are usual")
-    if plate.clearance[1] > WIDE_GAP:
-        remarks.append(f"plate: stands up to {plate.clearance[1]:.1f} mm off the bone under its centreline")
-    if length == "bicortical":
-        remarks += [
-            f"{s.name}: the longest screw does not reach the far cortex, {s.bone_exit - s.length:.1f} mm are missing"
-            for s in screws
-            if not s.bicortical
-        ]
-    return tuple(remarks)
+def _gap(first: Plate, second: Plate) -> float:
+    return float(first.surface.signed_distance(second.surface.points).min())

@@ -7,14 +7,55 @@ from dataclasses import dataclass
 import numpy as np
 
 from femsim.errors import GeometryError
+from femsim.geometry.plan import PlatePlan
 from femsim.geometry.presets import preset_group
-from femsim.geometry.surface import Surface
+from femsim.geometry.surface import Surface, cylinder_surface
 from femsim.parameters import ParameterSet
+
+ROUNDEST = 0.4
+"""Largest edge radius over the smaller side of the section; half would leave no flat side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hole:
+    """A hole through a plate that holds no screw: an endless cylinder.
+
+    Attributes
+    ----------
+    centre, axis : ndarray, shape (3,)
+        Centre at mid thickness [mm] and unit direction into the bone.
+    diameter : float
+        [mm].
+    """
+
+    centre: np.ndarray
+    axis: np.ndarray
+    diameter: float
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Whether points, shape (n, 3), lie inside."""
+        local = np.asarray(points, dtype=float) - self.centre
+        return np.linalg.norm(local - np.outer(local @ self.axis, self.axis), axis=1) < self.diameter / 2
+
+    def wall_distance(self, points: np.ndarray, thickness: float) -> np.ndarray:
+        """Distance of points (n, 3) to the wall of the hole in a plate of this thickness [mm], shape (n,)."""
+        local = np.asarray(points, dtype=float) - self.centre
+        along = local @ self.axis
+        radial = np.linalg.norm(local - np.outer(along, self.axis), axis=1)
+        return np.hypot(np.maximum(np.abs(along) - thickness / 2, 0.0), radial - self.diameter / 2)
+
+    def cylinder(self, length: float, segments: int) -> Surface:
+        """Faceted cylinder of this length [mm] about the centre."""
+        first = np.cross(self.axis, np.eye(3)[np.argmin(np.abs(self.axis))])
+        first /= np.linalg.norm(first)
+        across = np.array([first, np.cross(self.axis, first)])
+        half = length / 2 * self.axis
+        return cylinder_surface(self.centre - half, self.centre + half, across, self.diameter, segments)
 
 
 @dataclass(frozen=True, eq=False)
 class Plate:
-    """A swept plate; holes are positions only, because locking screws are bonded to the plate.
+    """A swept plate; a hole that holds a screw is a position only, because the locking head is bonded to the plate.
 
     Attributes
     ----------
@@ -30,9 +71,11 @@ class Plate:
     hole_axes : ndarray, shape (h, 3)
         Unit vectors into the bone.
     width, thickness : float
-        Section [mm].
+        Section on the stumps [mm].
     clearance : tuple of float
         Least and greatest distance from the inner face to bone that stays [mm].
+    empty_holes : tuple of Hole
+        Holes without a screw: voids in the plate.
     """
 
     name: str
@@ -44,6 +87,7 @@ class Plate:
     width: float
     thickness: float
     clearance: tuple[float, float] = (np.inf, np.inf)
+    empty_holes: tuple[Hole, ...] = ()
 
     @property
     def length(self) -> float:
@@ -51,8 +95,11 @@ class Plate:
         return float(arc_length(self.path)[-1])
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        """Whether points, shape (n, 3), lie inside the plate (screw holes are not voids)."""
-        return self.surface.contains(points)
+        """Whether points, shape (n, 3), lie in the metal (holes that hold a screw are filled by its head)."""
+        inside = self.surface.contains(points)
+        for hole in self.empty_holes:
+            inside &= ~hole.contains(points)
+        return inside
 
 
 def arc_length(path: np.ndarray) -> np.ndarray:
@@ -69,42 +116,51 @@ def section_directions(path: np.ndarray, outward: np.ndarray) -> tuple[np.ndarra
     return tangent, normal, np.cross(normal, tangent)
 
 
-def sweep_section(path: np.ndarray, outward: np.ndarray, width: float, thickness: float) -> Surface:
+def sweep_section(
+    path: np.ndarray, outward: np.ndarray, width: float | np.ndarray, thickness: float, edge_radius: float = 0.0
+) -> Surface:
     """Sweep a rectangle along a path; returns a closed surface facing outwards.
 
     Parameters
     ----------
     path, outward : ndarray, shape (n, 3)
         Mid-thickness centreline [mm] and thickness direction.
-    width, thickness : float
-        Section [mm].
+    width : float or ndarray, shape (n,)
+        Of the section [mm].
+    thickness : float
+        Of the section [mm].
+    edge_radius : float
+        Of the long edges [mm]. They are bevelled so that the section keeps the area of the rounded one.
     """
     _, normal, across = section_directions(path, outward)
-    half_w, half_t = width / 2, thickness / 2
+    half_w = np.broadcast_to(np.asarray(width, dtype=float) / 2, len(path))[:, None]
+    half_t, bevel = thickness / 2, edge_radius * np.sqrt(2 - np.pi / 2)
     corners = [(1, 1), (-1, 1), (-1, -1), (1, -1)]
-    ring = np.stack([path + a * half_w * across + b * half_t * normal for a, b in corners], axis=1)
-    count = len(path)
+    cut = [(0.0, 0.0)] if bevel == 0.0 else [(0.0, bevel), (bevel, 0.0)]
+    ring = np.stack(
+        [
+            path + a * (half_w - x) * across + b * (half_t - y) * normal
+            for a, b in corners
+            # Around the ring the bevel is met from the side the ring comes from.
+            for x, y in (cut if a * b > 0 else cut[::-1])
+        ],
+        axis=1,
+    )
+    count, sides = ring.shape[:2]
     points = ring.reshape(-1, 3)
     triangles = []
-    i = 4 * np.arange(count - 1)
-    for k in range(4):
-        a, b = i + k, i + (k + 1) % 4
-        triangles += [np.stack([a, b, b + 4], axis=1), np.stack([a, b + 4, a + 4], axis=1)]
-    last = 4 * (count - 1)
-    caps = np.array([[0, 2, 1], [0, 3, 2], [last, last + 1, last + 2], [last, last + 2, last + 3]])
+    i = sides * np.arange(count - 1)
+    for k in range(sides):
+        a, b = i + k, i + (k + 1) % sides
+        triangles += [np.stack([a, b, b + sides], axis=1), np.stack([a, b + sides, a + sides], axis=1)]
+    fan = np.array([[0, k, k + 1] for k in range(1, sides - 1)])
+    caps = np.vstack([fan[:, [0, 2, 1]], sides * (count - 1) + fan])
     surface = Surface(points, np.vstack([*triangles, caps]))
     return surface if surface.volume > 0 else Surface(points, surface.triangles[:, ::-1])
 
 
-def plate_section(
-    parameters: ParameterSet,
-    preset: str,
-    *,
-    width: float | None = None,
-    thickness: float | None = None,
-    pitch: float | None = None,
-) -> dict[str, float]:
-    """Width, thickness and hole pitch of a preset [mm], each replaced where given.
+def plate_section(parameters: ParameterSet, plan: PlatePlan) -> dict[str, float]:
+    """Width, thickness, hole pitch, bridge width and edge radius of a plate [mm]: its preset, replaced where given.
 
     Raises
     ------
@@ -113,13 +169,13 @@ def plate_section(
     GeometryError
         A number out of its range.
     """
-    section = preset_group(parameters, "plates", preset, "thickness")
-    for key, value, low, high in (
-        ("width", width, 2.0, 20.0),
-        ("thickness", thickness, 0.5, 6.0),
-        ("pitch", pitch, 4.0, 20.0),
-    ):
-        section[key] = section[key] if value is None else float(value)
+    section = preset_group(parameters, "plates", plan.preset, "thickness")
+    section |= {key: float(value) for key in section if (value := getattr(plan, key)) is not None}
+    section["bridge_width"] = section["width"] if plan.bridge_width is None else float(plan.bridge_width)
+    section["edge_radius"] = float(plan.edge_radius)
+    roundest = ROUNDEST * min(section["thickness"], section["width"], section["bridge_width"])
+    limits = {"width": (2.0, 20.0), "thickness": (0.5, 6.0), "pitch": (4.0, 20.0), "bridge_width": (2.0, 20.0)}
+    for key, (low, high) in {**limits, "edge_radius": (0.0, max(roundest, 0.0))}.items():
         if not low <= section[key] <= high:
             raise GeometryError(f"plate: {key} is {section[key]:g} mm, allowed are {low:g} to {high:g} mm")
     return section

@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from femsim.errors import GeometryError
 from femsim.geometry.arch import Arch, resampled
-from femsim.geometry.plate import Plate, arc_length, section_directions, sweep_section
+from femsim.geometry.plan import PlatePlan
+from femsim.geometry.plate import Plate, arc_length, plate_section, section_directions, sweep_section
 from femsim.geometry.resection import BonePiece, Resection
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
@@ -35,6 +36,15 @@ AXIS_PROBE = 10.0
 DEEP_SHARE = 0.7
 """At that depth the axis must keep this share of the wanted distance to the cut, because axes converge at a bend."""
 
+HIGHEST = 40.0
+"""Largest height [mm] of a plate's centreline above the lower border; no body of a jaw is higher."""
+
+WIDTH_RAMP = 5.0
+"""Over the defect the plate reaches its other width within this distance [mm] of the cut."""
+
+WAVE_RAMP = 12.0
+"""A wave reaches its height within this distance [mm] of the cut; steeper would be a kink."""
+
 HOLE_STEP = 0.05
 """Sampling step [mm] along the plate when holes are placed."""
 
@@ -49,7 +59,11 @@ class PlateSetting:
     Attributes
     ----------
     width, thickness, pitch : float
-        Section and hole distance [mm].
+        Section on the stumps and hole distance [mm].
+    bridge_width, edge_radius : float
+        Width over the defect and radius of the long edges [mm].
+    wave : float
+        How much farther off the original contour the plate runs over the defect [mm].
     height : float
         Centreline above the lower border [mm].
     standoff : float
@@ -65,6 +79,9 @@ class PlateSetting:
     width: float
     thickness: float
     pitch: float
+    bridge_width: float
+    edge_radius: float
+    wave: float
     height: float
     standoff: float
     first_hole: float
@@ -73,31 +90,26 @@ class PlateSetting:
     normal_smoothing: float
 
     @classmethod
-    def from_parameters(
-        cls,
-        parameters: ParameterSet,
-        section: dict[str, float],
-        *,
-        height: float | None = None,
-        standoff: float | None = None,
-        first_hole: float | None = None,
-    ) -> PlateSetting:
-        """Take card ``plates`` and replace what is given.
+    def from_parameters(cls, parameters: ParameterSet, plan: PlatePlan) -> PlateSetting:
+        """Take card ``plates`` and replace what is asked for.
 
         Raises
         ------
-        GeometryError
-            A value out of its range.
+        InputError, GeometryError
+            An unknown preset or a value out of its range.
         """
+        section = plate_section(parameters, plan)
+        defaults = {"height": "height", "standoff": "standoff", "first_hole": "min_distance_to_cut"}
+        asked = {"height": plan.height, "standoff": plan.standoff, "first_hole": plan.screws.min_distance_to_cut}
         values = {
-            "height": parameters["plates.height"] if height is None else float(height),
-            "standoff": parameters["plates.standoff"] if standoff is None else float(standoff),
-            "first_hole": parameters["plates.min_distance_to_cut"] if first_hole is None else float(first_hole),
+            key: parameters[f"plates.{name}"] if (given := asked[key]) is None else float(given)
+            for key, name in defaults.items()
         }
+        values["wave"] = float(plan.wave)
         limits = {
-            "height": (section["width"] / 2, 40.0, "height above the lower border"),
             "standoff": (parameters["plates.least_clearance"], 5.0, "standoff from the bone"),
             "first_hole": (2.0, 30.0, "minimal_distance_to_cut"),
+            "wave": (0.0, 20.0, "wave over the defect"),
         }
         for key, (low, high, words) in limits.items():
             if not low <= values[key] <= high:
@@ -105,9 +117,7 @@ class PlateSetting:
                     f"plate: {words} is {values[key]:g} mm, allowed are {low:g} to {high:g} mm for this plate"
                 )
         return cls(
-            width=section["width"],
-            thickness=section["thickness"],
-            pitch=section["pitch"],
+            **section,
             end_margin=parameters["plates.end_margin"],
             path_smoothing=parameters["plates.path_smoothing"],
             normal_smoothing=parameters["plates.normal_smoothing"],
@@ -143,6 +153,11 @@ def plan_plate(
     GeometryError
         The plate leaves the bone, its holes do not fit, or it would have to bend too sharply.
     """
+    if not setting.width / 2 <= setting.height <= HIGHEST:
+        raise GeometryError(
+            f"plate: height above the lower border is {setting.height:g} mm, allowed are {setting.width / 2:g} to "
+            f"{HIGHEST:g} mm for this plate"
+        )
     bent = _Bent.over(surface, arch, resection, setting, counts)
     marks, pieces = _hole_marks(bent, resection, setting, counts)
     low, high = marks[0] - setting.end_margin, marks[-1] + setting.end_margin
@@ -158,9 +173,11 @@ def plan_plate(
     at = np.linspace(low, high, count)
     path, outward = bent.at(at)
     _, outward, _ = section_directions(path, outward)
-    _check_bends(path, outward, setting)
+    over = resection.depth(path - (setting.thickness / 2 + setting.standoff) * outward)
+    width = setting.width + (setting.bridge_width - setting.width) * ramp(over, WIDTH_RAMP)
+    _check_bends(path, outward, width, setting.thickness)
     holes, normals = bent.at(np.array(marks))
-    solid = sweep_section(path, outward, setting.width, setting.thickness)
+    solid = sweep_section(path, outward, width, setting.thickness, setting.edge_radius)
     plate = Plate(
         name=name,
         surface=solid,
@@ -211,7 +228,8 @@ class _Bent:
         normal *= np.sign(np.einsum("ij,ij->i", normal, arch.normal(arch.locate(smooth)[0])))[:, None]
         normal = gaussian_filter1d(normal, setting.normal_smoothing / STEP, axis=0, mode="nearest")
         _, normal, _ = section_directions(smooth, normal)
-        path = _lifted(surface, smooth, normal, setting)
+        wave = setting.wave * ramp(resection.depth(smooth), WAVE_RAMP)
+        path = _lifted(surface, smooth, normal, setting) + wave[:, None] * normal
         _, normal, _ = section_directions(path, normal)
         return cls(path, normal)
 
@@ -321,19 +339,25 @@ def _hole_marks(
     return marks, tuple(under)
 
 
-def _check_bends(path: np.ndarray, outward: np.ndarray, setting: PlateSetting) -> None:
+def ramp(depth: np.ndarray, length: float) -> np.ndarray:
+    """Smooth step from 0 at a cut to 1 at ``length`` [mm] into the defect."""
+    share = np.clip(depth / length, 0.0, 1.0)
+    return share**2 * (3.0 - 2.0 * share)
+
+
+def _check_bends(path: np.ndarray, outward: np.ndarray, width: np.ndarray, thickness: float) -> None:
     tangent, normal, across = section_directions(path, outward)
     arc = arc_length(path)
     edgewise = np.abs(np.einsum("ij,ij->i", np.gradient(tangent, arc, axis=0), across))
-    worst = int(np.argmax(edgewise))
-    if edgewise[worst] * setting.width * BEND_LIMIT > 1:
+    worst = int(np.argmax(edgewise * width))
+    if edgewise[worst] * width[worst] * BEND_LIMIT > 1:
         place = ", ".join(f"{v:.1f}" for v in path[worst])
         raise GeometryError(
             f"plate: an edgewise bend of radius {1 / edgewise[worst]:.1f} mm at ({place}) mm is too sharp for a width "
-            f"of {setting.width:g} mm, at least {BEND_LIMIT * setting.width:.1f} mm are needed; "
+            f"of {width[worst]:g} mm, at least {BEND_LIMIT * width[worst]:.1f} mm are needed; "
             "choose another height or a narrower plate"
         )
-    half = setting.width / 2 * across, setting.thickness / 2 * normal
+    half = width[:, None] / 2 * across, thickness / 2 * normal
     corners = np.stack([path + a * half[0] + b * half[1] for a in (-1, 1) for b in (-1, 1)], axis=1)
     forward = np.einsum("ikj,ij->ik", np.diff(corners, axis=0), tangent[:-1])
     if forward.min() <= 0.1 * arc[1]:

@@ -155,56 +155,23 @@ class Resection:
             gone |= between
         return gone
 
+    def depth(self, points: np.ndarray) -> np.ndarray:
+        """Distance of points (n, 3) in the removed parts to the nearest cut [mm], shape (n,); zero in bone that stays.
+
+        Points anywhere beside a removed part count, not only those inside bone: a plate is asked how far it bridges.
+        """
+        points = np.asarray(points, dtype=float)
+        s = self.arch.locate(points)[0]
+        deepest = np.zeros(len(points))
+        for segment in self.segments:
+            between = np.minimum(*(cut.depth(points) for cut in segment.cuts))
+            near = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
+            deepest = np.maximum(deepest, np.where(near, between, 0.0))
+        return deepest
+
     def removes(self, s: float) -> bool:
         """Whether an arch coordinate [mm] lies in a removed segment."""
         return any(segment.span[0] < s < segment.span[1] for segment in self.segments)
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentPlan:
-    """One segment to remove, as the surgeon says it: by two teeth, by two distances along the arch, or by two planes.
-
-    Attributes
-    ----------
-    teeth : (int, int), optional
-        First and last tooth removed, FDI numbers.
-    distances : (float, float), optional
-        Arch coordinates of the two cuts, from the midline, positive on the left [mm].
-    planes : two (point, normal) pairs, optional
-        Cut planes in the anatomical frame [mm].
-    side : ``"left"``, ``"right"``, ``"midline"``, optional
-        Only checked against where the segment lies.
-    """
-
-    teeth: tuple[int, int] | None = None
-    distances: tuple[float, float] | None = None
-    planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
-    side: str | None = None
-
-    def resect(self, surface: Surface, arch: Arch) -> Resection:
-        """Resect the segment from a jaw.
-
-        Raises
-        ------
-        InputError
-            Not exactly one way of saying where, or another side than the segment's.
-        GeometryError
-            The segment cannot be cut there.
-        """
-        if sum(way is not None for way in (self.teeth, self.distances, self.planes)) != 1:
-            raise InputError("resection: give a segment by two teeth, by two distances or by two planes, one of these")
-        if self.teeth is not None:
-            found = resect_teeth(surface, arch, *self.teeth)
-        elif self.distances is not None:
-            found = resect_distances(surface, arch, *self.distances)
-        else:
-            found = resect_planes(surface, arch, self.planes or ())
-        if self.side is not None and self.side != found.side:
-            raise InputError(
-                f"resection: side is {self.side!r} but {found.words} lie on side {found.side!r}; FDI numbers 31-38 and "
-                "positive distances are left, 41-48 and negative distances right"
-            )
-        return found
 
 
 def combined(resections: Sequence[Resection]) -> Resection:

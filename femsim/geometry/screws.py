@@ -10,7 +10,7 @@ import numpy as np
 
 from femsim.errors import GeometryError
 from femsim.geometry.presets import preset_group
-from femsim.geometry.surface import Surface
+from femsim.geometry.surface import Surface, cylinder_surface
 from femsim.parameters import ParameterSet
 
 if TYPE_CHECKING:
@@ -126,24 +126,7 @@ class Screw:
         segments : int
             Number of facets around, at least 3.
         """
-        if segments < 3:
-            raise ValueError(f"a cylinder needs at least 3 segments, got {segments}")
-        radius = self.diameter / 2 * np.sqrt(2 * np.pi / segments / np.sin(2 * np.pi / segments))
-        angle = 2 * np.pi * np.arange(segments) / segments
-        across = radius * (np.cos(angle)[:, None] * self.frame[0] + np.sin(angle)[:, None] * self.frame[1])
-        points = np.vstack([self.head + across, self.tip + across, self.head, self.tip])
-        i = np.arange(segments)
-        j = (i + 1) % segments
-        top, bottom = np.full(segments, 2 * segments), np.full(segments, 2 * segments + 1)
-        triangles = np.vstack(
-            [
-                np.stack([i, j, j + segments], axis=1),
-                np.stack([i, j + segments, i + segments], axis=1),
-                np.stack([top, j, i], axis=1),
-                np.stack([bottom, i + segments, j + segments], axis=1),
-            ]
-        )
-        return Surface(points, triangles)
+        return cylinder_surface(self.head, self.tip, self.frame[:2], self.diameter, segments)
 
 
 def axis_distance(first: Screw, second: Screw) -> float:
@@ -317,6 +300,7 @@ def spread_axes(
     axes: np.ndarray,
     thread: dict[str, float],
     pieces: Sequence[BonePiece],
+    free: np.ndarray | None = None,
 ) -> np.ndarray:
     """Turn screw axes away from neighbours and from the cut where they converge, as a surgeon angles locking screws.
 
@@ -331,6 +315,8 @@ def spread_axes(
         From :func:`screw_thread`.
     pieces : sequence of BonePiece
         The bone that each screw holds in.
+    free : ndarray of bool, shape (n,), optional
+        Screws that may be turned; all of them by default.
 
     Returns
     -------
@@ -341,6 +327,7 @@ def spread_axes(
     apart, off = thread["diameter"] + around, thread["diameter"] / 2 + around + 1.0
     limit = np.cos(np.radians(parameters["screws.tilt"]))
     turned = axes.copy()
+    may_turn = np.ones(len(axes), dtype=bool) if free is None else free
     for _ in range(TURN_ROUNDS):
         ends = np.array([_far_end(bone, head, axis, reach) for head, axis in zip(heads, turned, strict=True)])
         target = turned.copy()
@@ -351,10 +338,10 @@ def spread_axes(
             if k + 1 < len(heads) and np.linalg.norm(ends[k] - ends[k + 1]) < apart:
                 target[k] += TURN_SHARE * (turned[k + 1] - turned[k])
                 target[k + 1] += TURN_SHARE * (turned[k] - turned[k + 1])
-        if np.array_equal(target, turned):
+        if np.array_equal(target[may_turn], turned[may_turn]):
             break
         target /= np.linalg.norm(target, axis=1, keepdims=True)
-        allowed = np.einsum("ij,ij->i", target, axes) >= limit
+        allowed = may_turn & (np.einsum("ij,ij->i", target, axes) >= limit)
         turned = np.where(allowed[:, None], target, turned)
     return turned
 

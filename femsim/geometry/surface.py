@@ -181,3 +181,37 @@ def checked_closed(surface: Surface, name: str) -> Surface:
     if surface.volume <= 0:
         raise GeometryError(f"{name}: the surface encloses no volume; check the export")
     return surface
+
+
+def cylinder_surface(start: np.ndarray, end: np.ndarray, across: np.ndarray, diameter: float, segments: int) -> Surface:
+    """Closed faceted cylinder whose section has the area of the exact circle.
+
+    Parameters
+    ----------
+    start, end : ndarray, shape (3,)
+        Centres of its two ends [mm].
+    across : ndarray, shape (2, 3)
+        Unit directions across the axis, right-handed with it.
+    diameter : float
+        Of the exact circle [mm].
+    segments : int
+        Number of facets around, at least 3.
+    """
+    if segments < 3:
+        raise ValueError(f"a cylinder needs at least 3 segments, got {segments}")
+    radius = diameter / 2 * np.sqrt(2 * np.pi / segments / np.sin(2 * np.pi / segments))
+    angle = 2 * np.pi * np.arange(segments) / segments
+    ring = radius * (np.cos(angle)[:, None] * across[0] + np.sin(angle)[:, None] * across[1])
+    points = np.vstack([start + ring, end + ring, start, end])
+    i = np.arange(segments)
+    j = (i + 1) % segments
+    top, bottom = np.full(segments, 2 * segments), np.full(segments, 2 * segments + 1)
+    triangles = np.vstack(
+        [
+            np.stack([i, j, j + segments], axis=1),
+            np.stack([i, j + segments, i + segments], axis=1),
+            np.stack([top, j, i], axis=1),
+            np.stack([bottom, i + segments, j + segments], axis=1),
+        ]
+    )
+    return Surface(points, triangles)

@@ -60,6 +60,8 @@ def mesh_key(operation: Operation, sizing: Sizing) -> str:
 def _shaping_arrays(operation: Operation) -> list[np.ndarray]:
     surfaces = [operation.bone, *(plate.surface for plate in operation.plates)]
     arrays = [array for s in surfaces for array in (np.asarray(s.points, float), np.asarray(s.triangles, np.int64))]
+    for plate in operation.plates:
+        arrays += [np.array([*hole.centre, *hole.axis, hole.diameter]) for hole in plate.empty_holes]
     for screw in operation.screws:
         arrays.append(np.concatenate([screw.head, screw.axis, [screw.length, screw.diameter]]).astype(float))
     if operation.resection is not None:

@@ -59,8 +59,10 @@ def exact_interface_area(operation: Operation, screw: Screw) -> float:
 
 
 def exact_plate_volume(operation: Operation) -> float:
-    """Volume of the plates without the screws in them [mm3]."""
+    """Volume of the plates without empty holes and without the screws in them [mm3]."""
     total = sum(plate.surface.volume for plate in operation.plates)
+    for plate in operation.plates:
+        total -= sum(np.pi / 4 * hole.diameter**2 * plate.thickness for hole in plate.empty_holes)
     for screw in operation.screws:
         axial = (np.arange(AXIAL_SAMPLES) + 0.5) / AXIAL_SAMPLES * screw.length
         radial = (np.arange(RADIAL_SAMPLES) + 0.5) / RADIAL_SAMPLES * 0.5 * screw.diameter
@@ -116,13 +118,13 @@ def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, 
                 "volume_error": volume / whole - 1,
             }
         )
-    plate, plate_exact = float(mesh.volumes[mesh.region == PLATE].sum()), exact_plate_volume(operation)
+    plate, plate_exact = float(mesh.volumes[mesh.plates].sum()), exact_plate_volume(operation)
     exact_area = float(sum(row["interface_area_exact"] for row in screws))
     return {
         "points": len(mesh.points),
         "tets": len(mesh.tets),
         "tets_bone": int((mesh.region == BONE).sum()),
-        "tets_plate": int((mesh.region == PLATE).sum()),
+        "tets_plate": int(mesh.plates.sum()),
         "tets_screws": int((mesh.region >= SCREW_FIRST).sum()),
         "tets_dropped_as_crumbs": dropped,
         "inverted": int((mesh.volumes <= 0).sum()),
@@ -169,7 +171,9 @@ def _place(point: np.ndarray) -> str:
 
 def _check_hardware(mesh: Mesh, operation: Operation) -> None:
     hardware = pieces(mesh.tets, mesh.hardware)
-    with_plate = np.unique(hardware[mesh.region == PLATE])
+    with_plate = {
+        plate.name: np.unique(hardware[mesh.region == PLATE + number]) for number, plate in enumerate(operation.plates)
+    }
     for number, screw in enumerate(operation.screws):
         body = mesh.region == SCREW_FIRST + number
         count = len(np.unique(pieces(mesh.tets, body)[body]))
@@ -178,7 +182,7 @@ def _check_hardware(mesh: Mesh, operation: Operation) -> None:
                 f"mesh: screw {screw.name!r} ({screw.diameter:g} x {screw.length:g} mm) came out in {count} pieces, "
                 "one is needed; make near_screws smaller than half its diameter"
             )
-        if operation.plates and not np.isin(hardware[body], with_plate).all():
+        if operation.plates and not np.isin(hardware[body], with_plate[screw.plate_name]).all():
             raise MeshError(
                 f"mesh: screw {screw.name!r} is not connected with plate {screw.plate_name!r}; its head must reach "
                 "into the plate, check the hole position and the screw's axis"

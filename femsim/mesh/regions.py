@@ -28,8 +28,8 @@ def classify(operation: Operation, bone: Surface, points: np.ndarray) -> np.ndar
     if operation.resection is not None and inside.any():
         inside[inside] = ~operation.resection.removed(points[inside])
     region[inside] = BONE
-    for plate in operation.plates:
-        region[plate.contains(points)] = PLATE
+    for number, plate in enumerate(operation.plates):
+        region[plate.contains(points)] = PLATE + number
     for number, screw in enumerate(operation.screws):
         region[screw.contains(points)] = SCREW_FIRST + number
     return region

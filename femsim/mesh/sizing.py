@@ -177,6 +177,9 @@ class EdgeLength:
             away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
             near = sizing.in_plate(plate) + sizing.outside_growth * away
             length[outside] = np.minimum(length[outside], near)
+        for plate in operation.plates:
+            for hole in plate.empty_holes:
+                to_screws = np.minimum(to_screws, hole.wall_distance(points, plate.thickness))
         return np.minimum(length, sizing.near_screws + sizing.growth * to_screws)
 
 

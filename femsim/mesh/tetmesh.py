@@ -50,7 +50,7 @@ class Mesh:
     tets : ndarray of int32, shape (m, 4)
         Corners, positively oriented.
     region : ndarray of int32, shape (m,)
-        ``BONE``, ``PLATE`` or ``SCREW_FIRST + k`` for screw k.
+        ``BONE``, ``PLATE + k`` for plate k or ``SCREW_FIRST + k`` for screw k.
     component : ndarray of int32, shape (m,)
         Number of the connected bone piece (largest first), -1 in hardware.
     interface : Interface
@@ -75,6 +75,11 @@ class Mesh:
         return self.region >= PLATE
 
     @cached_property
+    def plates(self) -> np.ndarray:
+        """Whether each tetrahedron belongs to a plate, shape (m,)."""
+        return (self.region >= PLATE) & (self.region < SCREW_FIRST)
+
+    @cached_property
     def volumes(self) -> np.ndarray:
         """Volume of every tetrahedron, shape (m,) [mm3]."""
         return tet_volumes(self.points, self.tets)
@@ -85,8 +90,8 @@ class Mesh:
         Parameters
         ----------
         region : int, optional
-            ``BONE``, ``PLATE`` or ``SCREW_FIRST + k``; every region when left out. The faces along screws belong to the
-            boundary of the bone: take :meth:`free_triangles` for the anatomical surface.
+            ``BONE``, ``PLATE + k`` or ``SCREW_FIRST + k``; every region when left out. The faces along screws belong to
+            the boundary of the bone: take :meth:`free_triangles` for the anatomical surface.
         """
         tets = self.tets if region is None else self.tets[self.region == region]
         return outer_faces(tets)[0]

@@ -157,7 +157,7 @@ def hardware_fatigue(
     """Fatigue of plate and screws from stresses averaged over small volumes of the recovered full field."""
     parameters, model, operation = setting.parameters, built.model, setting.operation
     region = model.mesh.region
-    cells = {plate.name: np.flatnonzero(region == PLATE) for plate in operation.plates}
+    cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
     cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
     thickness = {plate.name: plate.thickness for plate in operation.plates}
     cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}

@@ -9,14 +9,15 @@ import numpy as np
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.resection import SegmentPlan
+from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan, SegmentPlan
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
-from femsim.pipeline.courses import courses_of
+from femsim.pipeline.courses import courses_of, laws_of
 from femsim.pipeline.hooks import Hooks
 from femsim.scenario import Scenario
-from femsim.scenario.schema import Segment
+from femsim.scenario.schema import Plate as PlateSection
+from femsim.scenario.schema import Screws, Segment
 from femsim.tissue import Course, TissueConstants, TissueState, TissueTable, course_eqd2, highest_eqd2
 
 DAYS_PER_YEAR = 365.25
@@ -39,6 +40,10 @@ class JawTissue:
     def eqd2(self, points: np.ndarray) -> np.ndarray:
         """EQD2 (n,) [Gy] at points (n, 3) in the anatomical frame [mm]."""
         return course_eqd2(self.courses, points, self.table.constants.alpha_beta)
+
+    def physical(self, points: np.ndarray) -> np.ndarray:
+        """Physical dose (n,) [Gy] of all courses together at points (n, 3) in the anatomical frame [mm]."""
+        return np.asarray(sum((course.dose(points) for course in self.courses), np.zeros(len(points))))
 
     def at_surgery(self, points: np.ndarray) -> TissueState:
         """Tissue at points (n, 3) on the day of surgery."""
@@ -83,23 +88,10 @@ def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
 
 
 def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
-    plate, screws, jaw = scenario.plate, scenario.screws, scenario.jaw
-    count = screws.per_stump
-    counts = (count.mesial, count.distal)
+    jaw = scenario.jaw
     if jaw.bench_block is not None:
-        return bench_block(
-            parameters,
-            gap=jaw.bench_block.gap,
-            plate_preset=plate.preset,
-            plate_width=plate.width,
-            plate_thickness=plate.thickness,
-            plate_pitch=plate.pitch,
-            standoff=plate.standoff,
-            min_distance_to_cut=screws.minimal_distance_to_cut,
-            screw_preset=screws.preset,
-            per_block=counts,
-            length=screws.length,
-        )
+        plan = _plate(scenario.plate, scenario.screws)
+        return bench_block(parameters, gap=jaw.bench_block.gap, plate=plan)
     if scenario.surface_path is not None:
         marks = None if jaw.landmarks is None else {str(name): np.array(at) for name, at in jaw.landmarks.items()}
         bone = jaw_from_surface(scenario.surface_path, marks)
@@ -109,21 +101,43 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         bone = parametric_jaw(replace(shape, **(jaw.parametric or {})))  # type: ignore[arg-type]
     resection = scenario.resection
     assert resection is not None  # the schema refuses a jaw without a resection
+    middles, second = len(resection.parts) - 1, scenario.second_plate
+    plates = [_plate(scenario.plate, scenario.screws, middles)]
+    if second is not None:
+        plates.append(_plate(second, second.screws, middles))
     return plan_operation(
         bone,
         parameters,
         segments=[_segment(part, bone) for part in resection.parts],
-        plate_preset=plate.preset,
-        plate_width=plate.width,
-        plate_thickness=plate.thickness,
-        plate_pitch=plate.pitch,
-        plate_height=plate.height,
-        standoff=plate.standoff,
-        min_distance_to_cut=screws.minimal_distance_to_cut,
-        screw_preset=screws.preset,
-        per_stump=(count.mesial, *[count.middle or count.mesial] * (len(resection.parts) - 1), count.distal),
-        length=screws.length,
+        plates=plates,
         bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
+    )
+
+
+def _plate(plate: PlateSection, screws: Screws, middles: int = 0) -> PlatePlan:
+    """One plate as the geometry takes it, on a jaw with ``middles`` pieces of bone between removed segments."""
+    count = screws.per_stump
+    middle = count.mesial if count.middle is None else count.middle
+    holes = {
+        hole.hole: HolePlan(screw=hole.screw, length=hole.length, along=hole.along, up=hole.up) for hole in screws.holes
+    }
+    return PlatePlan(
+        preset=plate.preset,
+        width=plate.width,
+        thickness=plate.thickness,
+        pitch=plate.pitch,
+        height=plate.height,
+        standoff=plate.standoff,
+        bridge_width=plate.bridge_width,
+        edge_radius=plate.edge_radius,
+        wave=plate.wave,
+        per_stump=(count.mesial, *[middle] * middles, count.distal),
+        screws=ScrewPlan(
+            preset=screws.preset,
+            length=screws.length,
+            min_distance_to_cut=screws.minimal_distance_to_cut,
+            holes=holes,
+        ),
     )
 
 
@@ -139,11 +153,13 @@ def _segment(part: Segment, jaw: Jaw) -> SegmentPlan:
 def _tissue(scenario: Scenario, parameters: ParameterSet, courses: tuple[Course, ...]) -> JawTissue:
     given = scenario.irradiation
     constants = TissueConstants.from_parameters(parameters)
+    highest = highest_eqd2(courses, constants.alpha_beta)
     table = TissueTable(
         constants,
         surgery_day=0.0 if given is None else given.surgery_after,
         horizon=scenario.simulate.years * DAYS_PER_YEAR,
-        eqd2_max=highest_eqd2(courses, constants.alpha_beta),
+        eqd2_max=highest,
         hbo_sessions=0 if given is None else given.hyperbaric_oxygen_sessions,
+        laws=laws_of(scenario, constants, highest),
     )
     return JawTissue(courses, table)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Jaw, Loading, Resection, Scenario, Screws, Source
+from femsim.scenario.schema import Jaw, Loading, Resection, Scenario, Screws, SecondPlate, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -37,17 +37,26 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
         yield from _bench(parts)
     else:
         yield from _teeth_that_are_gone(parts)
-    yield from _middle_screws(parts.get("resection"), parts.get("screws"))
+    for path, screws in _all_screws(parts):
+        yield from _middle_screws(parts.get("resection"), screws, path)
 
 
-def _middle_screws(resection: BaseModel | None, screws: BaseModel | None) -> Iterator[tuple[Path, str]]:
-    if not isinstance(resection, Resection) or not isinstance(screws, Screws):
+def _all_screws(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, Screws]]:
+    screws, second = parts.get("screws"), parts.get("second_plate")
+    if isinstance(screws, Screws):
+        yield ("screws",), screws
+    if isinstance(second, SecondPlate):
+        yield ("second_plate", "screws"), second.screws
+
+
+def _middle_screws(resection: BaseModel | None, screws: Screws, path: Path) -> Iterator[tuple[Path, str]]:
+    if not isinstance(resection, Resection):
         return
     count = screws.per_stump
     if len(resection.parts) == 1 and count.middle is not None:
-        yield ("screws", "per_stump", "middle"), "one segment leaves no piece of bone in the middle; remove this key"
+        yield (*path, "per_stump", "middle"), "one segment leaves no piece of bone in the middle; remove this key"
     elif len(resection.parts) > 1 and count.middle is None and count.mesial != count.distal:
-        yield ("screws", "per_stump"), "several segments leave bone between them; write middle: too"
+        yield (*path, "per_stump"), "several segments leave bone between them; write middle: too"
 
 
 def _resection_and_jaw(jaw: Jaw, resection: BaseModel | None) -> Iterator[tuple[Path, str]]:
@@ -66,6 +75,10 @@ def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
         if number.mesial != number.distal or number.mesial > MOST_SCREWS_ON_BENCH:
             text = f"the bench block takes one number for both blocks, 1 to {MOST_SCREWS_ON_BENCH}"
             yield ("screws", "per_stump"), text
+        if screws.holes:
+            yield ("screws", "holes"), "the bench block does not read single holes; remove this key"
+    if parts.get("second_plate") is not None:
+        yield ("second_plate",), "the bench block takes one plate; remove this section"
     loading = parts.get("loading")
     if isinstance(loading, Loading):
         for k, task in enumerate(loading.tasks):
@@ -119,6 +132,8 @@ def notices(scenario: Scenario) -> Iterator[str]:
     if thickness > width:
         where = at(("plate", "thickness"))
         yield f"{where}: a plate of {thickness:g} mm thickness is thicker than its width of {width:g} mm"
+    for name, law in scenario.irradiation.laws() if scenario.irradiation is not None else ():
+        yield f"{at(('irradiation', 'own_laws', name))}: runs the Python file {law.path!r}; only run what you trust"
     for name, text in scenario.parameters.items():
         entry = cards().entry(name)
         if entry.range and not entry.range[0] <= read_quantity(text, entry.unit) <= entry.range[1]:

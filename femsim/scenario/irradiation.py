@@ -140,6 +140,30 @@ class Course(Section):
         return self
 
 
+Mechanism = Literal["vessels", "oxygen", "cells"]
+
+
+class Graft(Section):
+    """Bone that was placed after radiotherapy, such as a fibula graft: it has no dose."""
+
+    path: str = Field(description="closed surface (STL, OBJ, PLY) around the graft, in the frame of the jaw file")
+
+
+class OwnLaw(Section):
+    """A law from a Python file, which is run."""
+
+    path: str = Field(description="Python file, beside the scenario file")
+    name: str = Field(description="function or class in it that follows the protocol of the mechanism")
+
+
+class OwnLaws(Section):
+    """Laws that replace the published one of a mechanism."""
+
+    vessels: OwnLaw | None = None
+    oxygen: OwnLaw | None = None
+    cells: OwnLaw | None = None
+
+
 class Irradiation(Section):
     """Radiotherapy before this operation; the section is left out (or null) for a healthy jaw."""
 
@@ -148,12 +172,43 @@ class Irradiation(Section):
     )
     courses: Annotated[tuple[Course, ...], Field(min_length=1)]
     hyperbaric_oxygen_sessions: Annotated[int, Field(ge=0, le=100)] = 0
+    graft: Annotated[Graft, _path_alone("path")] | None = None
+    switched_off: tuple[Mechanism, ...] | None = Field(
+        default=None, description="mechanisms that do not act, to see what each contributes"
+    )
+    own_laws: OwnLaws | None = None
+
+    @model_validator(mode="after")
+    def _off_or_own(self) -> Irradiation:
+        off = self.switched_off or ()
+        found: list[tuple[KeyPath, str]] = [
+            (("switched_off", k), f"{name!r} is written twice") for k, name in enumerate(off) if name in off[:k]
+        ]
+        found += [
+            (("own_laws", name), "is switched off as well; remove it from one of both")
+            for name in dict(self.laws())
+            if name in off
+        ]
+        if found:
+            raise problems(found)
+        return self
+
+    def laws(self) -> Iterator[tuple[str, OwnLaw]]:
+        """Yield mechanism and law of every own law."""
+        for name in OwnLaws.model_fields if self.own_laws is not None else ():
+            law = getattr(self.own_laws, name)
+            if law is not None:
+                yield name, law
 
     def files(self) -> Iterator[tuple[KeyPath, str]]:
         """Yield the place and name of every file or folder that is named."""
         for k, course in enumerate(self.courses):
             for below, name in course.field.files():
                 yield ("courses", k, "field", *below), name
+        if self.graft is not None:
+            yield ("graft", "path"), self.graft.path
+        for mechanism, law in self.laws():
+            yield ("own_laws", mechanism, "path"), law.path
 
     def centres(self) -> Iterator[tuple[KeyPath, int | tuple[float, ...]]]:
         """Yield the place and value of every point of a target: a tooth or three coordinates."""

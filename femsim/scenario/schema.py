@@ -188,6 +188,13 @@ class Plate(Section):
     pitch: Annotated[float, Quantity("mm", "4 mm", "15 mm")] = plate_value("pitch")
     height: Annotated[float, Quantity("mm", "3 mm", "30 mm")] = from_card("plates.height")
     standoff: Annotated[float, Quantity("mm", "0.3 mm", "5 mm")] = from_card("plates.standoff")
+    bridge_width: Annotated[float, Quantity("mm", "2 mm", "15 mm")] = Field(
+        default_factory=lambda plate: plate["width"],
+        description="width over the defect",
+        json_schema_extra={"default_from": "width"},
+    )
+    edge_radius: Annotated[float, Quantity("mm", "0 mm", "2 mm")] = from_card("plates.edge_radius")
+    wave: Annotated[float, Quantity("mm", "0 mm", "15 mm")] = from_card("plates.wave")
 
     @model_validator(mode="after")
     def _not_below_the_border(self) -> Plate:
@@ -222,6 +229,29 @@ def _default_per_stump() -> PerStump:
     return PerStump(mesial=number, distal=number)
 
 
+class Hole(Section):
+    """One hole that differs from the rest, by its number along the plate from the jaw's right to its left."""
+
+    hole: Annotated[int, Field(ge=1, le=40)]
+    screw: bool = Field(default=True, description="false leaves the hole empty")
+    length: (
+        Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] | None
+    ) = Field(default=None, description="left out: the rule of all screws")
+    along: Annotated[float, Quantity("degree", "-30 degree", "30 degree")] = Field(
+        default=0.0, description="tilt of the screw along the plate towards the jaw's left"
+    )
+    up: Annotated[float, Quantity("degree", "-30 degree", "30 degree")] = Field(
+        default=0.0, description="tilt of the screw upwards"
+    )
+
+    @model_validator(mode="after")
+    def _empty_hole(self) -> Hole:
+        read = [key for key in ("length", "along", "up") if key in self.model_fields_set]
+        if not self.screw and read:
+            raise problem("the hole is empty and reads no length or tilt; remove this key", read[0])
+        return self
+
+
 class Screws(Section):
     """The screws: one kind, a number per stump, a rule or a value for their length."""
 
@@ -235,6 +265,21 @@ class Screws(Section):
     )
     length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] = "bicortical"
     minimal_distance_to_cut: Annotated[float, Quantity("mm", "2 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
+    holes: tuple[Hole, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_hole_once(self) -> Screws:
+        numbers = [hole.hole for hole in self.holes]
+        for k, number in enumerate(numbers):
+            if number in numbers[:k]:
+                raise problem(f"hole {number} is listed twice; write its keys together", "holes", k, "hole")
+        return self
+
+
+class SecondPlate(Plate):
+    """A second plate on the same jaw, above or below the first, with screws of its own."""
+
+    screws: Screws
 
 
 def _usual_activation(task: dict[str, Any]) -> Activation:
@@ -351,6 +396,7 @@ class Scenario(Section):
     resection: Resection | None = Field(default=None, description="null on the bench block only")
     plate: Plate
     screws: Screws
+    second_plate: SecondPlate | None = Field(default=None, description="left out: one plate")
     irradiation: Irradiation | None = Field(default=None, description="left out or null: a healthy jaw")
     loading: Loading
     simulate: Simulate

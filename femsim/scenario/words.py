@@ -24,6 +24,8 @@ PARAMETER_OF_KEY = {
     ("plate", "pitch"): "plates.{preset}.pitch",
     ("plate", "height"): "plates.height",
     ("plate", "standoff"): "plates.standoff",
+    ("plate", "edge_radius"): "plates.edge_radius",
+    ("plate", "wave"): "plates.wave",
     ("screws", "minimal_distance_to_cut"): "plates.min_distance_to_cut",
     ("simulate", "criteria", "motion"): "loosening.loose_motion",
     ("simulate", "criteria", "holding"): "loosening.loose_holding",

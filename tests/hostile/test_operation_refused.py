@@ -11,8 +11,13 @@ from operation_models import adult_jaw
 
 from femsim.errors import FemsimError, GeometryError, InputError
 from femsim.geometry.operation import plan_operation
-from femsim.geometry.resection import SegmentPlan
+from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
 from femsim.parameters import load_parameters
+
+
+def screws(**given: object) -> PlatePlan:
+    return PlatePlan(screws=ScrewPlan(**given))  # type: ignore[arg-type]
+
 
 LEFT: dict[str, object] = {"segments": [SegmentPlan(teeth=(34, 36))]}
 
@@ -29,27 +34,27 @@ LEFT: dict[str, object] = {"segments": [SegmentPlan(teeth=(34, 36))]}
             InputError,
             "side is 'right' but teeth 34 to 36 lie on side 'left'",
         ),
-        ({**LEFT, "plate_preset": "titanium"}, InputError, "no preset 'titanium'"),
-        ({**LEFT, "screw_preset": "locking-24"}, InputError, "did you mean"),
-        ({**LEFT, "plate_width": 60.0}, GeometryError, "width is 60 mm, allowed are 2 to 20 mm"),
-        ({**LEFT, "plate_thickness": -1.0}, GeometryError, "thickness is -1 mm"),
-        ({**LEFT, "plate_height": 1.0}, GeometryError, "height above the lower border is 1 mm"),
-        ({**LEFT, "plate_height": float("nan")}, GeometryError, "nan"),
-        ({**LEFT, "plate_height": 39.0}, GeometryError, "another height"),
-        ({**LEFT, "standoff": 0.0}, GeometryError, "standoff from the bone is 0 mm"),
-        ({**LEFT, "min_distance_to_cut": 0.0}, GeometryError, "minimal_distance_to_cut is 0 mm"),
-        ({**LEFT, "per_stump": 0}, GeometryError, "0 per stump, allowed are 1 to 8"),
-        ({**LEFT, "per_stump": (3, 99)}, GeometryError, "99 per stump"),
-        ({**LEFT, "screw_diameter": 5.0}, GeometryError, "does not"),
-        ({**LEFT, "screw_core": 2.6}, GeometryError, "core diameter"),
-        ({**LEFT, "length": 40.0}, GeometryError, "passes the far cortex"),
-        ({**LEFT, "length": 5.0}, GeometryError, "at least 2 mm are needed"),
-        ({**LEFT, "length": "tricortical"}, GeometryError, "'bicortical', 'monocortical'"),
+        ({**LEFT, "plates": [PlatePlan(preset="titanium")]}, InputError, "no preset 'titanium'"),
+        ({**LEFT, "plates": [screws(preset="locking-24")]}, InputError, "did you mean"),
+        ({**LEFT, "plates": [PlatePlan(width=60.0)]}, GeometryError, "width is 60 mm, allowed are 2 to 20 mm"),
+        ({**LEFT, "plates": [PlatePlan(thickness=-1.0)]}, GeometryError, "thickness is -1 mm"),
+        ({**LEFT, "plates": [PlatePlan(height=1.0)]}, GeometryError, "height above the lower border is 1 mm"),
+        ({**LEFT, "plates": [PlatePlan(height=float("nan"))]}, GeometryError, "nan"),
+        ({**LEFT, "plates": [PlatePlan(height=39.0)]}, GeometryError, "another height"),
+        ({**LEFT, "plates": [PlatePlan(standoff=0.0)]}, GeometryError, "standoff from the bone is 0 mm"),
+        ({**LEFT, "plates": [screws(min_distance_to_cut=0.0)]}, GeometryError, "minimal_distance_to_cut is 0 mm"),
+        ({**LEFT, "plates": [PlatePlan(per_stump=0)]}, GeometryError, "0 per stump, allowed are 1 to 8"),
+        ({**LEFT, "plates": [PlatePlan(per_stump=(3, 99))]}, GeometryError, "99 per stump"),
+        ({**LEFT, "plates": [screws(diameter=5.0)]}, GeometryError, "does not"),
+        ({**LEFT, "plates": [screws(core=2.6)]}, GeometryError, "core diameter"),
+        ({**LEFT, "plates": [screws(length=40.0)]}, GeometryError, "passes the far cortex"),
+        ({**LEFT, "plates": [screws(length=5.0)]}, GeometryError, "at least 2 mm are needed"),
+        ({**LEFT, "plates": [screws(length="tricortical")]}, GeometryError, "'bicortical', 'monocortical'"),
         ({**LEFT, "bites": ["left-first-molar"]}, InputError, "tooth 36 is in the removed part"),
         ({**LEFT, "bites": ["intercuspal"]}, InputError, "tooth 36 is in the removed part"),
         ({**LEFT, "bites": ["nose"]}, InputError, "bite 'nose' is unknown"),
         ({**LEFT, "detached": ["tongue"]}, InputError, "no muscle 'tongue'"),
-        ({**LEFT, "per_stump": 8, "plate_pitch": 16.0}, GeometryError, "do not fit"),
+        ({**LEFT, "plates": [PlatePlan(per_stump=8, pitch=16.0)]}, GeometryError, "do not fit"),
     ],
 )
 def test_refused(given: Mapping[str, object], kind: type[FemsimError], words: str) -> None:
@@ -75,7 +80,7 @@ def test_screw_in_the_defect_is_refused() -> None:
     """A hole placed at the cut without room for tilt is a screw in the defect and is refused with numbers."""
     parameters = load_parameters({"screws.tilt": "0 degree", "screws.bone_around": "8 mm"})
     with pytest.raises(GeometryError, match=r"a screw in the defect, its axis lies \d"):
-        plan_operation(adult_jaw(), parameters, **LEFT, per_stump=1)  # type: ignore[arg-type]
+        plan_operation(adult_jaw(), parameters, **LEFT, plates=[PlatePlan(per_stump=1)])  # type: ignore[arg-type]
 
 
 def test_landmarks_of_another_jaw_are_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.bench_block import bench_block, box_surface
+from femsim.geometry.plan import PlatePlan, ScrewPlan
 from femsim.geometry.sites import site_triangles
 from femsim.geometry.surface import checked_closed
 from femsim.parameters import load_parameters
@@ -22,7 +23,7 @@ def test_box_is_closed_and_faces_outwards() -> None:
 @pytest.mark.parametrize("per_block", [1, 2, 4])
 def test_screws_hold_both_blocks(per_block: int) -> None:
     """Every block gets its screws, 5 mm and more from the gap, bicortical, with the whole depth engaged."""
-    operation = bench_block(load_parameters(), per_block=per_block)
+    operation = bench_block(load_parameters(), plate=PlatePlan(per_stump=per_block))
     stumps = [screw.stump for screw in operation.screws]
     assert stumps == ["A"] * per_block + ["B"] * per_block
     for screw in operation.screws:
@@ -63,6 +64,6 @@ def test_wrong_bench_is_refused() -> None:
     with pytest.raises(GeometryError, match="gap is -3 mm"):
         bench_block(parameters, gap=-3)
     with pytest.raises(GeometryError, match="0 screws per block"):
-        bench_block(parameters, per_block=0)
+        bench_block(parameters, plate=PlatePlan(per_stump=0))
     with pytest.raises(InputError, match="locking-2"):
-        bench_block(parameters, screw_preset="locking-9")
+        bench_block(parameters, plate=PlatePlan(screws=ScrewPlan(preset="locking-9")))

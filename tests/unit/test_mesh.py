@@ -11,6 +11,7 @@ import pyvista as pv
 
 from femsim.errors import MeshError
 from femsim.geometry.bench_block import bench_block
+from femsim.geometry.plan import PlatePlan, ScrewPlan
 from femsim.geometry.surface import Surface
 from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, build_mesh, cached_mesh, load_mesh, mesh_key, write_mesh
 from femsim.mesh import cache as cache_module
@@ -28,6 +29,8 @@ from femsim.parameters import load_parameters
 # Coarse enough for seconds; the screws as fine as the area tolerance needs, with room for the mesher's own dice.
 SIZING = Sizing.preset("preview", near_screws=0.8)
 
+ONE_EACH = PlatePlan(per_stump=1)
+
 # Two tetrahedra on both sides of the triangle (1, 2, 3).
 PAIR_POINTS = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]])
 PAIR = np.array([[0, 1, 2, 3], [4, 1, 3, 2]])
@@ -35,7 +38,7 @@ PAIR = np.array([[0, 1, 2, 3], [4, 1, 3, 2]])
 
 @pytest.fixture(scope="module")
 def operation():
-    return bench_block(load_parameters(), per_block=1)
+    return bench_block(load_parameters(), plate=ONE_EACH)
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +187,12 @@ def test_cache_key_follows_everything_that_shapes_the_mesh(operation):
     """Another sizing, another screw length and another plate give other keys; the same operation gives the same."""
     parameters = load_parameters()
     key = mesh_key(operation, SIZING)
-    assert key == mesh_key(bench_block(parameters, per_block=1), SIZING)
+    assert key == mesh_key(bench_block(parameters, plate=ONE_EACH), SIZING)
     others = {
         mesh_key(operation, Sizing.preset("preview", near_screws=0.9)),
-        mesh_key(bench_block(parameters, per_block=1, length=9.0), SIZING),
-        mesh_key(bench_block(parameters, per_block=1, gap=9.0), SIZING),
-        mesh_key(bench_block(parameters, per_block=1, screw_preset="locking-2.7"), SIZING),
+        mesh_key(bench_block(parameters, plate=replace(ONE_EACH, screws=ScrewPlan(length=9.0))), SIZING),
+        mesh_key(bench_block(parameters, plate=ONE_EACH, gap=9.0), SIZING),
+        mesh_key(bench_block(parameters, plate=replace(ONE_EACH, screws=ScrewPlan(preset="locking-2.7"))), SIZING),
     }
     assert len(others) == 4
     assert key not in others

@@ -9,7 +9,7 @@ from operation_models import adult_jaw, planned
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.jaw import jaw_from_surface
 from femsim.geometry.operation import plan_operation
-from femsim.geometry.resection import SegmentPlan
+from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
 from femsim.parameters import load_parameters
 
 
@@ -80,7 +80,7 @@ def test_activation_follows_the_bite() -> None:
 def test_lost_muscles_have_no_activation() -> None:
     """A detached muscle is in no activation pattern."""
     operation = plan_operation(
-        adult_jaw(), load_parameters(), segments=[SegmentPlan(teeth=(34, 36))], per_stump=2, detached=["SM_left"]
+        adult_jaw(), load_parameters(), segments=[SegmentPlan(teeth=(34, 36))], detached=["SM_left"]
     )
     assert "SM_left" not in operation.muscle_activation("INC")
     assert "SM_right" in operation.muscle_activation("INC")
@@ -96,10 +96,7 @@ def test_presets_can_be_planned(plate: str, screw: str) -> None:
         adult_jaw(),
         load_parameters(),
         segments=[SegmentPlan(teeth=(34, 36))],
-        plate_preset=plate,
-        screw_preset=screw,
-        per_stump=3,
-        length="monocortical",
+        plates=[PlatePlan(preset=plate, per_stump=3, screws=ScrewPlan(preset=screw, length="monocortical"))],
     )
     assert len(operation.screws) == 6
     assert not any(s.bicortical for s in operation.screws)
@@ -112,7 +109,7 @@ def test_real_jaw_can_be_planned(real_jaw_path: object, first: int, last: int, c
         jaw_from_surface(str(real_jaw_path)),
         load_parameters(),
         segments=[SegmentPlan(teeth=(first, last))],
-        per_stump=count,
+        plates=[PlatePlan(per_stump=count)],
     )
     assert len(operation.screws) == 2 * count
     assert operation.plates[0].clearance[0] > 0.5
@@ -126,9 +123,8 @@ def test_real_jaw_can_be_planned(real_jaw_path: object, first: int, last: int, c
 def test_two_segments_share_one_plate() -> None:
     """One plate over two defects holds the bone between them with its own screws, each on the piece of its name."""
     segments = [SegmentPlan(teeth=(46, 47)), SegmentPlan(teeth=(34, 36))]
-    operation = plan_operation(
-        adult_jaw(), load_parameters(), segments=segments, per_stump=(3, 4, 3), plate_height=10.0
-    )
+    plates = [PlatePlan(per_stump=(3, 4, 3), height=10.0)]
+    operation = plan_operation(adult_jaw(), load_parameters(), segments=segments, plates=plates)
     assert [screw.stump for screw in operation.screws] == ["right"] * 3 + ["middle"] * 4 + ["left"] * 3
     for screw in operation.screws:
         along = screw.head + np.linspace(screw.bone_entry + 0.3, screw.bone_exit - 0.3, 9)[:, None] * screw.axis
@@ -142,6 +138,6 @@ def test_middle_piece_without_room_is_refused() -> None:
     """Screws that do not fit between two defects are refused with the room there is."""
     segments = [SegmentPlan(teeth=(33, 33)), SegmentPlan(teeth=(36, 37))]
     with pytest.raises(GeometryError, match=r"4 screws need 24\.0 mm on the middle piece of bone and \d"):
-        plan_operation(adult_jaw(), load_parameters(), segments=segments, per_stump=(3, 4, 3))
+        plan_operation(adult_jaw(), load_parameters(), segments=segments, plates=[PlatePlan(per_stump=(3, 4, 3))])
     with pytest.raises(InputError, match="2 numbers for 3 pieces of bone"):
-        plan_operation(adult_jaw(), load_parameters(), segments=segments, per_stump=(3, 3))
+        plan_operation(adult_jaw(), load_parameters(), segments=segments, plates=[PlatePlan(per_stump=(3, 3))])

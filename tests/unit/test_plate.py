@@ -7,6 +7,7 @@ import pytest
 from operation_models import planned
 
 from femsim.errors import InputError
+from femsim.geometry.plan import PlatePlan
 from femsim.geometry.plate import arc_length, plate_section, sweep_section
 from femsim.geometry.plate_path import ACROSS
 from femsim.geometry.surface import Surface, checked_closed
@@ -93,10 +94,12 @@ def test_plate_stands_at_its_height() -> None:
 def test_presets_can_be_changed_and_misspelt_ones_are_matched() -> None:
     """A preset's width can be replaced; an unknown preset is refused with the closest name."""
     parameters = load_parameters()
-    assert plate_section(parameters, "reconstruction-2.5", width=10.0) == {
+    assert plate_section(parameters, PlatePlan(width=10.0)) == {
         "width": 10.0,
         "thickness": 2.5,
         "pitch": 8.0,
+        "bridge_width": 10.0,
+        "edge_radius": 0.0,
     }
     with pytest.raises(InputError, match=r"did you mean 'reconstruction-2\.5'"):
-        plate_section(parameters, "reconstrution-2.5")
+        plate_section(parameters, PlatePlan(preset="reconstrution-2.5"))

@@ -1,0 +1,213 @@
+"""One plate on an operated jaw: bent to the bone, its holes filled with screws, checked as a surgeon would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from femsim.errors import GeometryError, InputError
+from femsim.geometry.arch import Arch
+from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan
+from femsim.geometry.plate import Hole, Plate, section_directions
+from femsim.geometry.plate_path import PlateSetting, plan_plate
+from femsim.geometry.resection import BonePiece, Resection
+from femsim.geometry.screws import Screw, place_screw, screw_thread, spread_axes
+from femsim.geometry.surface import Surface
+from femsim.parameters import ParameterSet
+
+SCREWS_PER_STUMP = (1, 8)
+"""Holes per stump that a user may ask for."""
+
+USUAL_SCREWS = 3
+"""Fewer screws than this per stump are pointed out: three to four are usual."""
+
+FAR_TIP = 6.0
+"""A tip farther than this [mm] beyond the far cortex would stand in the floor of the mouth."""
+
+WIDE_GAP = 3.0
+"""A plate farther than this [mm] off the bone under its centreline is pointed out."""
+
+CUT_SLACK = 0.2
+"""A screw nearer to a cut than asked by more than this [mm] is told; less is the thickness of a saw blade."""
+
+THICKEST_SCREW = 0.6
+"""Largest screw diameter over the width of the plate: the locking hole needs a rim."""
+
+TOLD_TILT = 2.0
+"""A screw turned off its hole's axis by more than this [degrees] is told."""
+
+
+def put_plate(
+    surface: Surface,
+    arch: Arch,
+    resection: Resection,
+    parameters: ParameterSet,
+    plan: PlatePlan,
+    name: str = "plate",
+    first: int = 1,
+) -> tuple[Plate, tuple[Screw, ...], tuple[str, ...]]:
+    """Bend a plate, place its screws and list what a surgeon should look at.
+
+    Parameters
+    ----------
+    surface : Surface
+        The jaw before the resection.
+    arch : Arch
+    resection : Resection
+    parameters : ParameterSet
+        Cards ``plates`` and ``screws``.
+    plan : PlatePlan
+    name : str
+    first : int
+        Number of the first screw.
+
+    Returns
+    -------
+    Plate
+    tuple of Screw
+        Named ``screw-<first>``, ... by their holes, from the right to the left of the jaw.
+    tuple of str
+        Remarks.
+
+    Raises
+    ------
+    InputError, GeometryError
+        What cannot be built, where, by how much and what to try.
+    """
+    setting = PlateSetting.from_parameters(parameters, plan)
+    thread = screw_thread(parameters, plan.screws.preset, diameter=plan.screws.diameter, core=plan.screws.core)
+    thickest = THICKEST_SCREW * setting.width
+    if thread["diameter"] > thickest:
+        raise GeometryError(
+            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {setting.width:g} mm wide, "
+            f"at most {thickest:.1f} mm are allowed; take thinner screws or a wider plate"
+        )
+    plate, pieces = plan_plate(surface, arch, resection, setting, _counts(plan.per_stump, resection), name)
+    plans = _hole_plans(plan.screws, len(pieces))
+    empty = tuple(
+        Hole(plate.holes[k], plate.hole_axes[k], thread["diameter"]) for k, hole in enumerate(plans) if not hole.screw
+    )
+    plate = replace(plate, empty_holes=empty)
+    screws = _screwed(surface, parameters, plate, pieces, plans, thread, plan.screws.length, first)
+    return plate, screws, _remarks(plate, screws, plan.screws, setting.first_hole, first)
+
+
+def _counts(per_stump: int | tuple[int, ...], resection: Resection) -> tuple[int, ...]:
+    """Holes in every bone piece by ascending arch coordinate, from numbers as the user counts them."""
+    names = [piece.name for piece in resection.pieces]
+    counts = (per_stump,) * len(names) if isinstance(per_stump, int) else tuple(int(count) for count in per_stump)
+    if len(counts) != len(names):
+        raise InputError(
+            f"screws: {len(counts)} numbers for {len(names)} pieces of bone ({', '.join(names)}); give one each"
+        )
+    for count in counts:
+        if not SCREWS_PER_STUMP[0] <= count <= SCREWS_PER_STUMP[1]:
+            raise GeometryError(
+                f"screws: {count} per stump, allowed are {SCREWS_PER_STUMP[0]} to {SCREWS_PER_STUMP[1]}"
+            )
+    # There the mesial stump has the higher arch coordinate.
+    return counts[::-1] if resection.side == "right" else counts
+
+
+def _hole_plans(plan: ScrewPlan, count: int) -> list[HolePlan]:
+    wrong = [number for number in plan.holes if not 1 <= number <= count]
+    if wrong:
+        raise InputError(f"screws: no hole {wrong[0]}; the plate has holes 1 to {count}, from right to left")
+    return [plan.holes.get(number, HolePlan()) for number in range(1, count + 1)]
+
+
+def _screwed(
+    surface: Surface,
+    parameters: ParameterSet,
+    plate: Plate,
+    pieces: tuple[BonePiece, ...],
+    plans: Sequence[HolePlan],
+    thread: dict[str, float],
+    length: str | float,
+    first: int,
+) -> tuple[Screw, ...]:
+    used = [k for k, hole in enumerate(plans) if hole.screw]
+    for piece in dict.fromkeys(piece.name for piece in pieces):
+        if not any(pieces[k].name == piece for k in used):
+            raise GeometryError(f"screws: every hole of the {piece} stump is empty; leave at least one screw in it")
+    heads = plate.holes - plate.hole_axes * plate.thickness / 2
+    asked = _tilted(plate, plans, parameters)
+    free = np.array([plans[k].along == 0.0 and plans[k].up == 0.0 for k in used])
+    held_pieces = [pieces[k] for k in used]
+    axes = spread_axes(surface, parameters, heads[used], asked[used], thread, held_pieces, free)
+    screws = []
+    for k, axis in zip(used, axes, strict=True):
+        screw = place_screw(
+            surface,
+            parameters,
+            thread,
+            name=f"screw-{first + k}",
+            head=heads[k],
+            axis=axis,
+            stump=pieces[k].name,
+            plate_name=plate.name,
+            length=length if (own := plans[k].length) is None else own,
+            piece=pieces[k],
+        )
+        beyond = screw.length - screw.bone_exit
+        if beyond > FAR_TIP:
+            raise GeometryError(
+                f"{screw.name}: a length of {screw.length:g} mm passes the far cortex by {beyond:.1f} mm, at most "
+                f"{FAR_TIP:g} mm are allowed; take {np.ceil(screw.bone_exit + 1):g} mm or 'bicortical'"
+            )
+        screws.append(screw)
+    return tuple(screws)
+
+
+def _tilted(plate: Plate, plans: Sequence[HolePlan], parameters: ParameterSet) -> np.ndarray:
+    """Axes (h, 3) of the screws as asked: those of the holes, turned along the plate and up."""
+    limit = parameters["screws.tilt"]
+    tangent, _, across = section_directions(plate.path, plate.outward)
+    axes = plate.hole_axes.copy()
+    for k, hole in enumerate(plans):
+        if hole.along == 0.0 and hole.up == 0.0:
+            continue
+        at = int(np.argmin(np.linalg.norm(plate.path - plate.holes[k], axis=1)))
+        upwards = across[at] * np.sign(across[at, 2])
+        axis = axes[k] + np.tan(np.radians(hole.along)) * tangent[at] + np.tan(np.radians(hole.up)) * upwards
+        axis /= np.linalg.norm(axis)
+        angle = float(np.degrees(np.arccos(np.clip(axis @ axes[k], -1, 1))))
+        if not angle <= limit:
+            raise GeometryError(
+                f"screws: hole {k + 1} is tilted by {angle:.1f} degrees, a locking hole takes at most {limit:g}; "
+                "give a smaller tilt"
+            )
+        axes[k] = axis
+    return axes
+
+
+def _remarks(plate: Plate, screws: tuple[Screw, ...], plan: ScrewPlan, to_cut: float, first: int) -> tuple[str, ...]:
+    remarks = []
+    holes = {screw.name: int(screw.name.rpartition("-")[2]) - first + 1 for screw in screws}
+    for screw in screws:
+        number = holes[screw.name]
+        hole = plan.holes.get(number, HolePlan())
+        angle = float(np.degrees(np.arccos(np.clip(screw.axis @ plate.hole_axes[number - 1], -1, 1))))
+        if angle > TOLD_TILT and hole.along == 0.0 and hole.up == 0.0:
+            remarks.append(f"{screw.name}: tilted {angle:.0f} degrees against its hole, off its neighbour or the cut")
+    # The wanted distance places the hole; an axis that leans towards the cut comes nearer inside the bone.
+    remarks += [
+        f"{screw.name}: comes within {screw.distance_to_cut:.1f} mm of the cut in the bone; {to_cut:g} mm were wanted"
+        for screw in screws
+        if screw.distance_to_cut < to_cut - CUT_SLACK
+    ]
+    for stump in dict.fromkeys(screw.stump for screw in screws):
+        count = sum(screw.stump == stump for screw in screws)
+        if count < USUAL_SCREWS:
+            remarks.append(f"{stump} stump: {count} screws, at least {USUAL_SCREWS} are usual")
+    if plate.clearance[1] > WIDE_GAP:
+        remarks.append(f"{plate.name}: stands up to {plate.clearance[1]:.1f} mm off the bone under its centreline")
+    if plan.length == "bicortical":
+        remarks += [
+            f"{s.name}: the longest screw does not reach the far cortex, {s.bone_exit - s.length:.1f} mm are missing"
+            for s in screws
+            if not s.bicortical and plan.holes.get(holes[s.name], HolePlan()).length is None
+        ]
+    return tuple(remarks)
