@@ -25,3 +25,9 @@ def adult_arch() -> Arch:
 def planned(from_tooth: int = 33, to_tooth: int = 37, per_stump: int | tuple[int, int] = 3) -> Operation:
     segment = SegmentPlan(teeth=(from_tooth, to_tooth))
     return plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=[PlatePlan(per_stump=per_stump)])
+
+
+def planned_with(from_tooth: int, to_tooth: int, *plates: PlatePlan) -> Operation:
+    """Plan the removal of some teeth of the adult jaw with the given plates."""
+    segment = SegmentPlan(teeth=(from_tooth, to_tooth))
+    return plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=plates)

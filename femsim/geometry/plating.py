@@ -164,14 +164,17 @@ def _screwed(
 def _tilted(plate: Plate, plans: Sequence[HolePlan], parameters: ParameterSet) -> np.ndarray:
     """Axes (h, 3) of the screws as asked: those of the holes, turned along the plate and up."""
     limit = parameters["screws.tilt"]
-    tangent, _, across = section_directions(plate.path, plate.outward)
+    tangent = section_directions(plate.path, plate.outward)[0]
     axes = plate.hole_axes.copy()
     for k, hole in enumerate(plans):
         if hole.along == 0.0 and hole.up == 0.0:
             continue
         at = int(np.argmin(np.linalg.norm(plate.path - plate.holes[k], axis=1)))
-        upwards = across[at] * np.sign(across[at, 2])
-        axis = axes[k] + np.tan(np.radians(hole.along)) * tangent[at] + np.tan(np.radians(hole.up)) * upwards
+        leftward = tangent[at] - (tangent[at] @ axes[k]) * axes[k]
+        leftward /= np.linalg.norm(leftward)
+        upward = np.cross(leftward, axes[k])
+        upward *= np.sign(upward[2])
+        axis = axes[k] + np.tan(np.radians(hole.along)) * leftward + np.tan(np.radians(hole.up)) * upward
         axis /= np.linalg.norm(axis)
         angle = float(np.degrees(np.arccos(np.clip(axis @ axes[k], -1, 1))))
         if not angle <= limit:

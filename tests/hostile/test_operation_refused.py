@@ -11,7 +11,7 @@ from operation_models import adult_jaw
 
 from femsim.errors import FemsimError, GeometryError, InputError
 from femsim.geometry.operation import plan_operation
-from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
+from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan, SegmentPlan
 from femsim.parameters import load_parameters
 
 
@@ -50,6 +50,17 @@ LEFT: dict[str, object] = {"segments": [SegmentPlan(teeth=(34, 36))]}
         ({**LEFT, "plates": [screws(length=40.0)]}, GeometryError, "passes the far cortex"),
         ({**LEFT, "plates": [screws(length=5.0)]}, GeometryError, "at least 2 mm are needed"),
         ({**LEFT, "plates": [screws(length="tricortical")]}, GeometryError, "'bicortical', 'monocortical'"),
+        ({**LEFT, "plates": [PlatePlan(bridge_width=60.0)]}, GeometryError, "bridge_width is 60 mm"),
+        ({**LEFT, "plates": [PlatePlan(edge_radius=1.2)]}, GeometryError, "edge_radius is 1.2 mm"),
+        ({**LEFT, "plates": [PlatePlan(wave=-1.0)]}, GeometryError, "wave over the defect is -1 mm"),
+        ({**LEFT, "plates": []}, InputError, "0 are given, allowed are 1 to 2"),
+        ({**LEFT, "plates": [screws(holes={9: HolePlan()})]}, InputError, "no hole 9; the plate has holes 1 to 8"),
+        (
+            {**LEFT, "plates": [screws(holes={k: HolePlan(screw=False) for k in (1, 2, 3, 4)})]},
+            GeometryError,
+            "every hole of the mesial stump is empty",
+        ),
+        ({**LEFT, "plates": [screws(holes={3: HolePlan(up=20.0)})]}, GeometryError, "tilted by 20.0 degrees"),
         ({**LEFT, "bites": ["left-first-molar"]}, InputError, "tooth 36 is in the removed part"),
         ({**LEFT, "bites": ["intercuspal"]}, InputError, "tooth 36 is in the removed part"),
         ({**LEFT, "bites": ["nose"]}, InputError, "bite 'nose' is unknown"),

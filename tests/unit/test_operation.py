@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from operation_models import adult_jaw, planned
+from operation_models import adult_jaw, planned, planned_with
 
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.jaw import jaw_from_surface
@@ -141,3 +143,18 @@ def test_middle_piece_without_room_is_refused() -> None:
         plan_operation(adult_jaw(), load_parameters(), segments=segments, plates=[PlatePlan(per_stump=(3, 4, 3))])
     with pytest.raises(InputError, match="2 numbers for 3 pieces of bone"):
         plan_operation(adult_jaw(), load_parameters(), segments=segments, plates=[PlatePlan(per_stump=(3, 3))])
+
+
+def test_two_plates_share_a_jaw() -> None:
+    """A second plate above the first has screws of its own, numbered on, all in bone and clear of the other plate."""
+    upper = PlatePlan(
+        preset="low-profile-1.3", height=19.0, per_stump=2, screws=ScrewPlan("locking-2.0", length="monocortical")
+    )
+    operation = planned_with(34, 36, PlatePlan(height=7.0, per_stump=3), upper)
+    assert [plate.name for plate in operation.plates] == ["plate-1", "plate-2"]
+    assert [screw.name for screw in operation.screws] == [f"screw-{k}" for k in range(1, 11)]
+    assert [screw.plate_name for screw in operation.screws] == ["plate-1"] * 6 + ["plate-2"] * 4
+    low, high = (plate.path[:, 2].mean() for plate in operation.plates)
+    assert high - low == pytest.approx(12.0, abs=2.0)
+    with pytest.raises(GeometryError, match="plate-1 and plate-2: they come within"):
+        planned_with(34, 36, PlatePlan(height=7.0, per_stump=3), replace(upper, height=12.0))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from operation_models import planned
+from operation_models import planned, planned_with
 
 from femsim.errors import InputError
-from femsim.geometry.plan import PlatePlan
+from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan
 from femsim.geometry.plate import arc_length, plate_section, sweep_section
 from femsim.geometry.plate_path import ACROSS
 from femsim.geometry.surface import Surface, checked_closed
@@ -103,3 +103,63 @@ def test_presets_can_be_changed_and_misspelt_ones_are_matched() -> None:
     }
     with pytest.raises(InputError, match=r"did you mean 'reconstruction-2\.5'"):
         plate_section(parameters, PlatePlan(preset="reconstrution-2.5"))
+
+
+def test_rounded_edges_keep_the_area_of_the_rounded_section() -> None:
+    """Bevelled edges take away as much of the section as edges of the asked radius, 0.86 r^2."""
+    path = np.column_stack([np.linspace(0, 30, 11), np.zeros(11), np.zeros(11)])
+    solid = sweep_section(path, np.tile([0.0, 0.0, 1.0], (11, 1)), 8.0, 2.5, 0.6)
+    assert solid.volume == pytest.approx(30 * (8 * 2.5 - (4 - np.pi) * 0.36))
+    assert checked_closed(solid, "plate") is solid
+
+
+def test_width_may_vary_along_the_plate() -> None:
+    """A linearly widening plate has the volume of its mean section."""
+    path = np.column_stack([np.linspace(0, 30, 11), np.zeros(11), np.zeros(11)])
+    solid = sweep_section(path, np.tile([0.0, 0.0, 1.0], (11, 1)), np.linspace(6, 10, 11), 2.5)
+    assert solid.volume == pytest.approx(30 * 8 * 2.5)
+
+
+def test_bridge_is_wider_and_waved_over_the_defect_only() -> None:
+    """Over the defect the plate is wider and farther out; on the stumps and at the holes nothing changes."""
+    plain = planned(33, 37).plates[0]
+    operation = planned_with(33, 37, PlatePlan(per_stump=3, bridge_width=12.0, wave=5.0))
+    plate, resection = operation.plates[0], operation.resection
+    assert resection is not None
+    assert np.linalg.norm(plate.holes - plain.holes, axis=1).max() < 0.3
+    depth = resection.depth(plate.path)
+    on_stump = np.flatnonzero(depth == 0.0)
+    ring = plate.surface.points.reshape(len(plate.path), 4, 3)
+    width = np.linalg.norm(ring[:, 0] - ring[:, 1], axis=1)
+    assert width[on_stump] == pytest.approx(8.0, abs=0.3)
+    assert width[depth > 6] == pytest.approx(12.0, abs=1e-6)
+    off = operation.bone.signed_distance(plate.path) - plate.thickness / 2
+    assert off[on_stump].max() < 2.0
+    assert 4.5 < off[depth > 14].min() <= off[depth > 14].max() < 8.0
+
+
+def test_empty_hole_is_a_void() -> None:
+    """An empty hole is no metal and holds no screw; every other hole keeps its number."""
+    holes = {2: HolePlan(screw=False)}
+    operation = planned_with(33, 37, PlatePlan(per_stump=3, screws=ScrewPlan(holes=holes)))
+    plate = operation.plates[0]
+    assert [screw.name for screw in operation.screws] == ["screw-1", "screw-3", "screw-4", "screw-5", "screw-6"]
+    inside = plate.contains(plate.holes)
+    assert inside.tolist() == [True, False, True, True, True, True]
+    (hole,) = plate.empty_holes
+    assert hole.wall_distance(hole.centre[None], plate.thickness)[0] == pytest.approx(hole.diameter / 2)
+    assert hole.contains(hole.cylinder(3.0, 24).points * 0.99 + hole.centre * 0.01).all()
+
+
+def test_screws_turn_as_asked() -> None:
+    """A screw tilted up and along leaves the hole's axis by those angles, and may have a length of its own."""
+    holes = {3: HolePlan(along=6.0, up=8.0, length=9.0), 4: HolePlan(up=-5.0)}
+    operation = planned_with(33, 37, PlatePlan(per_stump=3, screws=ScrewPlan(holes=holes)))
+    plate = operation.plates[0]
+    for number, along, up in ((3, 6.0, 8.0), (4, 0.0, -5.0)):
+        axis, hole = operation.screws[number - 1].axis, plate.hole_axes[number - 1]
+        angle = np.degrees(np.arctan(np.hypot(np.tan(np.radians(along)), np.tan(np.radians(up)))))
+        assert np.degrees(np.arccos(axis @ hole)) == pytest.approx(angle, abs=1e-6)
+        assert np.sign(axis[2] - hole[2]) == np.sign(up)
+    assert operation.screws[2].length == 9.0
+    assert operation.screws[2].axis[0] > plate.hole_axes[2][0]
