@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,24 @@ import numpy as np
 
 from femsim.errors import FemsimError, InputError
 from femsim.geometry.operation import Operation
-from femsim.geometry.surface import read_surface
+from femsim.geometry.surface import Surface, checked_closed, read_surface
 from femsim.scenario import Scenario
 from femsim.tissue import (
+    PUBLISHED,
     CapsuleField,
     Course,
     DoseGrid,
+    Laws,
     SurfaceField,
     TargetField,
+    TissueConstants,
     UniformField,
     read_dicom_dose,
     read_dose_image,
     read_structure,
 )
 from femsim.tissue.dose_grid import check_prescription
+from femsim.tissue.own_laws import check_laws, switched
 
 KeyPath = tuple[str | int, ...]
 
@@ -47,17 +52,55 @@ def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, 
     given = scenario.irradiation
     courses: list[Course] = []
     notices: list[str] = []
+    graft = _graft(scenario, operation)
     for k, course in enumerate([] if given is None else given.courses):
         kind = next(name for name in type(course.field).model_fields if getattr(course.field, name) is not None)
         place: KeyPath = ("irradiation", "courses", k, "field", kind)
         with _named(scenario.source.at(place)):
             found, said = FIELDS[kind](course, getattr(course.field, kind), _Place(scenario, operation, place))
+            found = replace(found, graft=graft)
             if course.field.is_planned:
                 # Here and not hours later: the box of a grid that holds the bone's surface holds all of the bone.
                 found.dose(_kept(operation))
         courses.append(found)
         notices += [f"radiotherapy course {k + 1}: {sentence}" for sentence in said]
+    if given is not None:
+        if graft is not None:
+            share = float(np.mean(graft.contains(_kept(operation))))
+            notices.append(f"bone of a graft placed after radiotherapy has no dose: {share:.0%} of the bone's surface")
+        notices += [f"radiotherapy: the mechanism {name} is switched off" for name in given.switched_off or ()]
+        notices += [f"radiotherapy: the law of {name} is {law.name} of the user" for name, law in given.laws()]
     return tuple(courses), tuple(notices)
+
+
+def laws_of(scenario: Scenario, constants: TissueConstants, highest: float) -> Laws:
+    """Return the laws of the three mechanisms, tried at doses up to ``highest`` [Gy EQD2].
+
+    Raises
+    ------
+    InputError
+        An own law that cannot be used; the sentence starts with the scenario's file and line.
+    """
+    given = scenario.irradiation
+    if given is None:
+        return PUBLISHED
+    with _named(scenario.source.at(("irradiation", "own_laws"))):
+        own = {
+            name: (scenario.files[("irradiation", "own_laws", name, "path")], law.name) for name, law in given.laws()
+        }
+        laws = switched(given.switched_off or (), own)
+        check_laws(laws, constants, highest)
+    return laws
+
+
+def _graft(scenario: Scenario, operation: Operation) -> Surface | None:
+    if scenario.irradiation is None or scenario.irradiation.graft is None:
+        return None
+    key: KeyPath = ("irradiation", "graft", "path")
+    matrix = _Place(scenario, operation, ()).matrix
+    with _named(scenario.source.at(key)):
+        surface = read_surface(scenario.files[key]).transformed(matrix[:3, :3], matrix[:3, 3])
+        return checked_closed(surface, "graft")
 
 
 def _kept(operation: Operation) -> np.ndarray:
@@ -147,6 +190,7 @@ def _dicom(course: Any, section: Any, place: _Place) -> Read:
         outside=section.outside,
         register=section.register_matrix,
         fraction_dose=section.fraction_dose,
+        prescription=course.prescription,
     )
     check_prescription(found.field, course.prescription, "DICOM dose")
     return Course(course.prescription, found.fractions, found.field.moved(place.matrix)), found.notices

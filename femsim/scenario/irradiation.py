@@ -74,8 +74,8 @@ class DicomPlan(Section):
     folder: str = Field(description="files of one plan, with its CT or structures, beside the scenario file")
     outside: Outside | None = Field(default=None, description="dose outside the grid; left out: refused")
     register_matrix: Matrix | None = Field(default=None, alias="register")
-    fraction_dose: Literal["one", "all"] = Field(
-        default="one", description="fractions that a dose of the type FRACTION holds"
+    fraction_dose: Literal["one", "all"] | None = Field(
+        default=None, description="fractions that a dose of the type FRACTION holds; left out: as the prescription tells"
     )
 
 

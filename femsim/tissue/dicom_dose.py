@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from femsim.errors import InputError
 from femsim.tissue.dicom_files import DicomFolder, Item, read_folder
 from femsim.tissue.dicom_grid import dose_grid
-from femsim.tissue.dose_grid import DoseGrid, DoseSum, check_plausible, rigid_matrix
+from femsim.tissue.dose_grid import DoseGrid, DoseSum, check_plausible, fits_prescription, rigid_matrix
 
 WHOLE = ("PLAN", "MULTI_PLAN")
 ONE_FRACTION = ("FRACTION", "FRACTION_SESSION")
@@ -47,7 +47,8 @@ def read_dicom_dose(
     fractions: int | None = None,
     outside: float | None = None,
     register: ArrayLike | None = None,
-    fraction_dose: FractionDose = "one",
+    fraction_dose: FractionDose | None = None,
+    prescription: float | None = None,
 ) -> DicomDose:
     """Read the dose of one plan: RT Dose files, its RT Plan, and CT, structures or registration for the frame.
 
@@ -62,14 +63,17 @@ def read_dicom_dose(
     register : array_like, (4, 4), optional
         Rigid matrix from the frame of the dose to the frame of the jaw file. Without it the dose has to have the
         frame of reference of the CT or structure set, or a registration file that leads there.
-    fraction_dose : {"one", "all"}
-        What a dose with the summation type FRACTION holds: the dose of one fraction, or (as later editions of the
-        standard say) of all fractions of its group.
+    fraction_dose : {"one", "all"}, optional
+        What a dose with the summation type FRACTION holds: the dose of one fraction, as planning systems have written
+        it, or of all fractions of its group, as the standard says. Without it the prescription decides, or the file
+        is refused.
+    prescription : float, optional
+        Gy, of the whole course; only to tell which of both a FRACTION dose holds.
 
     Raises
     ------
     InputError
-        Whatever leaves the dose unclear: see radiotherapy limits in the message.
+        Whatever leaves the dose unclear; the sentence says what to export or to write.
     """
     files = read_folder(folder)
     if not files.doses:
@@ -80,9 +84,12 @@ def read_dicom_dose(
     number = _fractions(files, chosen, fractions, notices)
     grids = tuple(dose_grid(file, outside) for file in chosen)
     summation = _summation(chosen[0])
-    if summation == "FRACTION_SESSION" or (summation == "FRACTION" and fraction_dose == "one"):
-        grids = (_times(grids[0], number),)
-        notices.append(f"the dose of one fraction was multiplied by {number} fractions")
+    if summation in ONE_FRACTION and number > 1:
+        if _holds_one(grids[0], summation, number, fraction_dose, prescription):
+            grids = (_times(grids[0], number),)
+            notices.append(f"the dose of one fraction was multiplied by {number} fractions")
+        else:
+            notices.append(f"the FRACTION dose was taken as that of all {number} fractions")
     matrix = _to_jaw(files, chosen, register, notices)
     moved = tuple(grid.moved(matrix) for grid in grids)
     return DicomDose(moved[0] if len(moved) == 1 else DoseSum(moved), number, tuple(notices))
@@ -90,6 +97,26 @@ def read_dicom_dose(
 
 def _summation(file: Item) -> str:
     return file.text("DoseSummationType").upper()
+
+
+def _holds_one(
+    grid: DoseGrid, summation: str, number: int, stated: FractionDose | None, prescription: float | None
+) -> bool:
+    """Tell whether a FRACTION dose is that of one fraction: as stated, else as the prescription tells; no guess."""
+    if summation == "FRACTION_SESSION":  # one session by its definition
+        return True
+    if stated is not None:
+        return stated == "one"
+    highest = float(grid.values.max())
+    fits = [fits_prescription(total, prescription) for total in (highest, number * highest)]
+    if prescription is not None and sum(fits) == 1:
+        return fits[1]
+    clue = "is missing" if prescription is None else f"of {prescription:g} Gy fits {'both' if all(fits) else 'neither'}"
+    raise InputError(
+        f"{grid.name}: a FRACTION dose of at most {highest:.4g} Gy may be that of one or of all {number} fractions, "
+        f"and the prescription that would tell {clue}; write 'fraction_dose: one' (then {number * highest:.4g} Gy in "
+        "all) or 'fraction_dose: all'"
+    )
 
 
 def _times(grid: DoseGrid, number: int) -> DoseGrid:
@@ -200,9 +227,20 @@ def _fractions(files: DicomFolder, doses: Sequence[Item], given: int | None, not
     if given is None:
         assert planned is not None
         return planned
+    if planned is None and _sums_phases(files, doses[0]):
+        notices.append(
+            f"the dose sums several plans or phases and is taken as one course of {given} fractions; where phases "
+            "differ this understates EQD2 (never overstates it): one course for each phase is exact"
+        )
     if planned is not None and planned != given:
         notices.append(f"the plan has {planned} fractions; the {given} that were written are used")
     return given
+
+
+def _sums_phases(files: DicomFolder, dose: Item) -> bool:
+    plan = _plan_file(files, dose)
+    groups = [] if plan is None else plan.items("FractionGroupSequence")
+    return _summation(dose) == "MULTI_PLAN" or (_summation(dose) == "PLAN" and len(groups) > 1)
 
 
 def _planned_fractions(files: DicomFolder, dose: Item) -> int | None:
@@ -302,4 +340,4 @@ def _rigid_of(file: Item, item: Item) -> NDArray[np.float64]:
     values = matrices[0].numbers("FrameOfReferenceTransformationMatrix")
     if len(values) != 16:
         raise file.wrong(f"the registration matrix holds {len(values)} numbers; 16 are needed, or write 'register'")
-    return rigid_matrix(values.reshape(4, 4), str(file.path))
+    return rigid_matrix(values.reshape(4, 4), file.label)

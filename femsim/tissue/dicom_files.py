@@ -33,12 +33,13 @@ class Item:
 
     Attributes
     ----------
-    path : Path
-        File, for messages. Values that identify the patient are never read.
+    label : str
+        For messages: folder and place of the file in it. File names are left out, for they often hold the patient's
+        name and messages are kept in records; values that identify the patient are never read.
     dataset : pydicom.Dataset
     """
 
-    path: Path
+    label: str
     dataset: Any
 
     def text(self, keyword: str) -> str:
@@ -70,7 +71,7 @@ class Item:
 
     def items(self, keyword: str) -> list[Item]:
         """Return the items of a sequence; empty when absent."""
-        return self._read(keyword, lambda found: [] if found is None else [Item(self.path, one) for one in found])
+        return self._read(keyword, lambda found: [] if found is None else [Item(self.label, one) for one in found])
 
     def pixels(self) -> bytes:
         """Return the raw bytes of the pixels, empty when absent."""
@@ -78,7 +79,7 @@ class Item:
 
     def wrong(self, text: str) -> InputError:
         """Make the error about this file."""
-        return InputError(f"{self.path}: {text}")
+        return InputError(f"{self.label}: {text}")
 
     def _read(self, keyword: str, convert: Callable[[Any], Answer]) -> Answer:
         try:
@@ -120,22 +121,22 @@ def read_folder(folder: str | Path) -> DicomFolder:
     InputError
         No such folder, a broken DICOM file, pydicom absent.
     """
-    root = Path(folder)
+    root = Path(folder).resolve()
     if not root.is_dir():
         raise InputError(f"DICOM: no folder {str(root)!r}; give the folder with the RT Dose and RT Plan files")
     kinds: dict[str, list[Item]] = {"dose": [], "plan": [], "structures": [], "registration": []}
     frames: set[str] = set()
-    for path in sorted(one for one in root.rglob("*") if one.is_file()):
-        if not _is_dicom(path):
-            continue
-        head = open_file(path, only=["SOPClassUID", "Modality", "FrameOfReferenceUID"])
+    paths = [path for path in sorted(one for one in root.rglob("*") if one.is_file()) if _is_dicom(path)]
+    for number, path in enumerate(paths, start=1):
+        label = f"DICOM folder {root.name!r}, file {number} of {len(paths)} by name"
+        head = open_file(path, label, only=["SOPClassUID", "Modality", "FrameOfReferenceUID"])
         kind = _kind(head)
         if kind:
-            kinds[kind].append(open_file(path))
+            kinds[kind].append(open_file(path, f"{label} (RT {kind})"))
         elif head.text("Modality") in SCANS and head.text("FrameOfReferenceUID"):
             frames.add(head.text("FrameOfReferenceUID"))
     return DicomFolder(
-        str(root),
+        f"DICOM folder {root.name!r}",
         tuple(kinds["dose"]),
         tuple(kinds["plan"]),
         tuple(kinds["structures"]),
@@ -144,16 +145,16 @@ def read_folder(folder: str | Path) -> DicomFolder:
     )
 
 
-def open_file(path: Path, only: list[str] | None = None) -> Item:
-    """Open one DICOM file; ``only`` limits the elements that are read."""
+def open_file(path: Path, label: str, only: list[str] | None = None) -> Item:
+    """Open one DICOM file, called ``label`` in messages; ``only`` limits the elements that are read."""
     pydicom: Any = required("pydicom", "dicom", "reading DICOM files")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, stop_before_pixels=only is not None, specific_tags=only)
     except Exception as error:  # the reader raises whatever a broken file makes fail
-        raise InputError(f"{path}: this is no whole DICOM file; copy or export it again") from error
-    return Item(path, dataset)
+        raise InputError(f"{label}: this is no whole DICOM file; copy or export it again") from error
+    return Item(label, dataset)
 
 
 def _is_dicom(path: Path) -> bool:

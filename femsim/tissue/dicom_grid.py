@@ -38,7 +38,7 @@ def dose_grid(file: Item, outside: float | None = None) -> DoseGrid:
     matrix = np.eye(4)
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = row * spacing[1], column * spacing[0], direction
     matrix[:3, 3] = position
-    return DoseGrid(dose, matrix, places, str(file.path), outside)
+    return DoseGrid(dose, matrix, places, file.label, outside)
 
 
 def _place(file: Item) -> tuple[NDArray[np.float64], ...]:
@@ -124,7 +124,7 @@ def _pixels(file: Item, frames: int) -> NDArray[np.float64]:
 
 def _transfer_syntax(file: Item) -> str:
     meta = getattr(file.dataset, "file_meta", None)
-    return Item(file.path, meta).text("TransferSyntaxUID") if meta is not None else ""
+    return Item(file.label, meta).text("TransferSyntaxUID") if meta is not None else ""
 
 
 UNCOMPRESSED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")

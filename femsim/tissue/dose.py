@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc, ndtri
 
 from femsim.errors import InputError
+from femsim.geometry.surface import Surface
 
 SIGMA_PER_PENUMBRA = 1.0 / (2.0 * float(ndtri(0.8)))
 """Standard deviation of a Gaussian-blurred edge over its 20-80 % width (arithmetic: 2 x 0.8416 standard deviations)."""
@@ -146,6 +147,8 @@ class Course:
         Number of fractions.
     field : RelativeField or PhysicalField
         Distribution over the jaw.
+    graft : Surface, optional
+        Closed surface around bone that was placed after this course: no dose inside, whatever the field says.
 
     Examples
     --------
@@ -156,6 +159,7 @@ class Course:
     prescription: float | None
     fractions: int
     field: DoseField = field(default_factory=UniformField)
+    graft: Surface | None = None
 
     def __post_init__(self) -> None:
         if self.prescription is None:
@@ -178,9 +182,16 @@ class Course:
         Raises
         ------
         InputError
-            A point for which the field has no dose.
+            A point of bone that was there, for which the field has no dose.
         """
         where = checked_points(points)
+        if self.graft is None:
+            return self._given(where)
+        total, native = np.zeros(len(where)), ~self.graft.contains(where)
+        total[native] = self._given(where[native])
+        return total
+
+    def _given(self, where: NDArray[np.float64]) -> NDArray[np.float64]:
         if isinstance(self.field, RelativeField):
             return np.asarray((self.prescription or 0.0) * self.field.relative(where))
         return self.field.dose(where)

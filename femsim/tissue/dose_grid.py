@@ -176,12 +176,19 @@ def check_plausible(highest: float, name: str) -> None:
         )
 
 
+def fits_prescription(highest: float, prescription: float | None) -> bool:
+    """Tell whether a highest dose [Gy] can belong to a prescription [Gy]; any can to an unknown one."""
+    off = MOST_OFF_PRESCRIPTION
+    return prescription is None or (highest <= off * prescription and prescription <= off * highest)
+
+
 def check_prescription(field: DoseGrid | DoseSum, prescription: float | None, name: str) -> None:
     """Raise :class:`InputError` when a planned dose cannot belong to a prescription [Gy]; None: nothing is known."""
     highest = field.maximum
-    # Of a sum only a bound of the maximum is known: the beams' highest doses need not lie at one place.
-    too_high = isinstance(field, DoseGrid) and highest > MOST_OFF_PRESCRIPTION * (prescription or np.inf)
-    if too_high or highest < (prescription or 0.0) / MOST_OFF_PRESCRIPTION:
+    # Of a sum only a bound of the maximum is known, for the beams' highest doses need not lie at one place: it can be
+    # too low but not too high.
+    least = highest if isinstance(field, DoseGrid) else min(highest, prescription or highest)
+    if not fits_prescription(least, prescription):
         raise InputError(
             f"{name}: the dose reaches {highest:.4g} Gy for a prescription of {prescription:g} Gy; check that it is in "
             "Gy and holds all fractions of this course, or correct the prescription"

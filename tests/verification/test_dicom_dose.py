@@ -17,7 +17,7 @@ from dicom_models import (
 )
 
 from femsim.errors import InputError
-from femsim.tissue import Course, course_eqd2
+from femsim.tissue import Course, course_eqd2, eqd2
 from femsim.tissue.contours import contour_surface, filling_points
 from femsim.tissue.dicom_dose import read_dicom_dose
 from femsim.tissue.dicom_structures import read_structure
@@ -85,16 +85,70 @@ def test_fraction_size_is_that_of_each_voxel(tmp_path):
 
 
 def test_fraction_dose_is_multiplied(tmp_path):
-    """A FRACTION dose counts once for every fraction, unless the user says that it holds all of them."""
+    """A FRACTION dose counts once for every fraction when the user says so, or the prescription does."""
     file = DoseFile(summation="FRACTION", factor=1 / 30)
     file.write(tmp_path / "dose.dcm")
     write_plan(tmp_path)
     points = file.points()
-    found = read_dicom_dose(tmp_path)
-    assert np.abs(found.field.dose(points) - smooth_dose(points)).max() < 30 * file.rounding
-    assert "multiplied by 30" in " ".join(found.notices)
+    for found in (read_dicom_dose(tmp_path, fraction_dose="one"), read_dicom_dose(tmp_path, prescription=60.0)):
+        assert np.abs(found.field.dose(points) - smooth_dose(points)).max() < 30 * file.rounding
+        assert "multiplied by 30" in " ".join(found.notices)
     whole = read_dicom_dose(tmp_path, fraction_dose="all")
     assert np.abs(whole.field.dose(points) - smooth_dose(points) / 30).max() < file.rounding
+
+
+@pytest.mark.parametrize(
+    ("factor", "fractions", "prescription", "clue"),
+    [
+        (1 / 30, 30, None, "is missing"),  # nobody says
+        (1.0, 5, None, "is missing"),  # 60 Gy in 5 fractions would pass as 300 Gy or less
+        (1 / 3, 3, 30.0, "of 30 Gy fits both"),  # within a factor of two either reading fits
+        (1 / 30, 30, 15.0, "of 15 Gy fits neither"),
+    ],
+)
+def test_fraction_dose_is_never_guessed(tmp_path, factor, fractions, prescription, clue):
+    """The standard and common exports differ on FRACTION: what no one states and no prescription tells is refused."""
+    DoseFile(summation="FRACTION", factor=factor).write(tmp_path / "dose.dcm")
+    write_plan(tmp_path, fractions=fractions)
+    with pytest.raises(InputError, match=f"{clue}; write 'fraction_dose: one'"):
+        read_dicom_dose(tmp_path, prescription=prescription)
+
+
+def test_fraction_dose_of_all_fractions_by_its_prescription(tmp_path):
+    """A FRACTION dose that already reaches the prescription is not multiplied, and this is said."""
+    file = DoseFile(summation="FRACTION")
+    file.write(tmp_path / "dose.dcm")
+    write_plan(tmp_path, fractions=5)
+    found, points = read_dicom_dose(tmp_path, prescription=60.0), file.points()
+    assert np.abs(found.field.dose(points) - smooth_dose(points)).max() < file.rounding
+    assert "all 5 fractions" in " ".join(found.notices)
+
+
+def test_one_session_and_one_fraction(tmp_path):
+    """FRACTION_SESSION is one fraction by its definition; with one fraction in all there is nothing to decide."""
+    file = DoseFile(summation="FRACTION_SESSION", factor=1 / 30)
+    file.write(tmp_path / "dose.dcm")
+    write_plan(tmp_path)
+    points = file.points()
+    assert np.abs(read_dicom_dose(tmp_path).field.dose(points) - smooth_dose(points)).max() < 30 * file.rounding
+    file = DoseFile(summation="FRACTION", factor=1 / 4)
+    file.write(tmp_path / "dose.dcm")
+    write_plan(tmp_path, fractions=1)
+    assert np.abs(read_dicom_dose(tmp_path).field.dose(points) - smooth_dose(points) / 4).max() < file.rounding
+
+
+def test_sum_of_plans(tmp_path):
+    """A MULTI_PLAN dose needs its fractions from the user and is announced: as one course it understates EQD2."""
+    file = DoseFile(summation="MULTI_PLAN")
+    file.write(tmp_path / "dose.dcm")
+    write_plan(tmp_path)
+    with pytest.raises(InputError, match="number of fractions is unknown"):
+        read_dicom_dose(tmp_path)
+    found, points = read_dicom_dose(tmp_path, fractions=35), file.points()
+    assert np.abs(found.field.dose(points) - smooth_dose(points)).max() < file.rounding
+    assert "understates EQD2" in " ".join(found.notices)
+    first, boost = eqd2(50.0, 25, 3.0), eqd2([20.0, 0.0], 10, 3.0)
+    assert np.all(eqd2([70.0, 50.0], 35, 3.0) <= first + boost)
 
 
 def test_fraction_dose_that_holds_all_fractions_is_noticed(tmp_path):
@@ -102,7 +156,7 @@ def test_fraction_dose_that_holds_all_fractions_is_noticed(tmp_path):
     DoseFile(summation="FRACTION").write(tmp_path / "dose.dcm")
     write_plan(tmp_path)
     with pytest.raises(InputError, match="fraction_dose: all"):
-        read_dicom_dose(tmp_path)
+        read_dicom_dose(tmp_path, fraction_dose="one")
 
 
 def test_beams_are_summed(tmp_path):
