@@ -75,7 +75,7 @@ class DicomPlan(Section):
     outside: Outside | None = Field(default=None, description="dose outside the grid; left out: refused")
     register_matrix: Matrix | None = Field(default=None, alias="register")
     fraction_dose: Literal["one", "all"] | None = Field(
-        default=None, description="fractions that a dose of the type FRACTION holds; left out: as the prescription tells"
+        default=None, description="fractions in a dose of the type FRACTION; left out: as the prescription tells"
     )
 
 

@@ -75,7 +75,7 @@ def _content(scenario: Scenario) -> dict[str, Any]:
 
 def _values(scenario: Scenario, part: Any, written: Any, path: KeyPath) -> Iterator[Value]:
     """Walk a section and its written form side by side; the section knows which keys were given."""
-    if isinstance(part, BaseModel):
+    if isinstance(part, BaseModel) and written:  # an empty section is a value: {uniform: {}}
         names = {field.alias or name: name for name, field in type(part).model_fields.items()}
         for key, value in written.items():
             below = getattr(part, names[key])
