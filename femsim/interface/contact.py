@@ -49,6 +49,12 @@ SINGLE_PIVOT = 1e-3
 SINGLE_VERDICTS = 3
 """Residuals summed in single precision that may prove too large in double precision before all is done in double."""
 
+ROUNDING = 2e-7
+"""Error of a product in single precision over its diagonal terms (root of the sum of squares); 1.6e-7 was measured."""
+
+ROUNDING_SHARE = 0.1
+"""Share of the tolerance that such errors may add up to before the residual is taken again in double precision."""
+
 CAP_SETTLING = 60
 """Steps after which the friction cap follows the pressure with growing inertia, so that it cannot chatter."""
 
@@ -153,6 +159,7 @@ class ContactSolver:
         stiffness, self._locked = operator.bulk_stiffness()
         self._stiffness = np.asfortranarray(stiffness)  # any other order is copied at every product
         self._single = self._stiffness.astype(np.float32, order="F")
+        self._diagonal = self._stiffness.diagonal().copy()
         self._inverses: dict[str, _Inverse] = {}
 
     def forget(self) -> None:
@@ -206,7 +213,7 @@ class ContactSolver:
         start : Equilibrium or ndarray (m,), optional
             Starting guess; an extrapolation of earlier solutions saves most of the work.
         key : str
-            Solves with the same key share a kept inverse: name the task.
+            Solves with the same key share a kept inverse.
         tolerance : float, optional
             Unbalanced over locked forces; that of the solver by default.
 
@@ -338,11 +345,11 @@ class _Problem:
         inverse = self.solver._inverses.get(key)
         correction: _Correction | None = None
         direction, last = None, None
-        best, waited, factored, settled, verdicts = np.inf, 0, 0, True, 0
+        best, waited, factored, verdicts, rounding = np.inf, 0, 0, 0, 0.0
         for iteration in range(MAX_ITERATIONS + 1):
             error = float(np.linalg.norm(unbalanced)) / self.scale
-            if error <= tolerance and not settled:
-                bulk, settled, verdicts = _product(exact, q), True, verdicts + 1
+            if error <= tolerance and rounding > ROUNDING_SHARE * tolerance * self.scale:
+                bulk, rounding, verdicts = _product(exact, q), 0.0, verdicts + 1
                 unbalanced = self.right - bulk - force
                 error, direction = float(np.linalg.norm(unbalanced)) / self.scale, None
                 single = exact if verdicts == SINGLE_VERDICTS else single
@@ -369,11 +376,13 @@ class _Problem:
             length = self._search(q, direction, along, bulk, cap, slope, tangent)
             last = (unbalanced, float(step @ unbalanced))
             q = q + length * direction
-            bulk, settled = bulk + length * along, single is exact
+            bulk = bulk + length * along
+            if single is not exact:
+                rounding += ROUNDING * abs(length) * float(np.linalg.norm(self.solver._diagonal * direction))
             cap = self._follow(cap, self.cap(q), iteration)
             force, tangent = self.forces(q, cap)
             unbalanced = self.right - bulk - force
-        return self._finish(q, bulk if settled else _product(exact, q), iteration, factored)
+        return self._finish(q, bulk, iteration, factored)
 
     def _follow(self, cap: np.ndarray, wanted: np.ndarray, iteration: int) -> np.ndarray:
         if iteration < CAP_SETTLING:

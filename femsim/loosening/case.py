@@ -137,6 +137,15 @@ class LooseningCase:
         holds = self.holds(state, tissue)
         return ScrewMeasures(*points.T, *holds, *(holds / inserted))
 
+    def carried(self, chewing: Chewing) -> Array:
+        """Force of every screw on the bone at peak and valley of every task (tasks, 2, s, 3) [N]."""
+        forces = np.array([[one.forces for one in pair] for pair in chewing.solved])
+        patches = self.patches
+        local = forces[..., : 3 * len(patches)].reshape(*forces.shape[:2], len(patches), 3)
+        everywhere = np.einsum("tsni,nij->tsnj", local, patches.directions)
+        own = np.eye(patches.n_screws)[patches.screw]
+        return np.einsum("tsnj,nk->tskj", everywhere, own)
+
     def mean(self, values: Array) -> Array:
         """Area-weighted mean over the patches of each screw (s,)."""
         weight = self.patches.area

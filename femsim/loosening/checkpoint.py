@@ -42,6 +42,7 @@ def pack(run: Evolution) -> dict[str, Array]:
         "margins": run.margins,
         "smallest_margins": run.smallest,
         "inserted": run.inserted,
+        "carried": run.carried,
         "refreshed_day": np.array(run.refreshed_day),
         "ending": np.array(run.ending),
         "events": np.array([json.dumps(event.record()) for event in run.events], dtype=np.str_),
@@ -74,7 +75,7 @@ def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
     run.steps, run.rejected, run.evaluations = (int(value) for value in stored["counts"])
     run.timers.onset, run.timers.loose_day = np.array(stored["onset"]), np.array(stored["loose_day"])
     run.margins, run.smallest = np.array(stored["margins"]), np.array(stored["smallest_margins"])
-    run.inserted = np.array(stored["inserted"])
+    run.inserted, run.carried = np.array(stored["inserted"]), np.array(stored["carried"])
     run.refreshed_day = float(stored["refreshed_day"])
     run.ending = str(stored["ending"])
     run.events = [Event.from_record(json.loads(str(text))) for text in stored["events"]]

@@ -25,6 +25,9 @@ BITE_MISSED = 5e-3
 PROBE_DAMAGE, PROBE_CLEARANCE = 1e-5, 1e-6
 """Changes of damage and clearance (mm) for difference quotients: far above round-off, far below where the law bends."""
 
+INVERSE = "chewing"
+"""All tasks share one kept inverse: it stays in the processor's cache, and correcting it for a task costs little."""
+
 LONGEST_GUESS = 3.0
 """Starting guesses are extrapolated over so many times the distance of the two solutions they come from."""
 
@@ -212,7 +215,7 @@ class Chewer:
         return np.asarray((weight * left).sum(axis=1) / weight.sum(axis=1))
 
     def _solve(self, task: Task, state: InterfaceState, tissue: PatchTissue, load: Array, start: Array) -> Equilibrium:
-        return self.solver.solve(state, tissue, load, task.bite, start, task.name, self.tolerance)
+        return self.solver.solve(state, tissue, load, task.bite, start, INVERSE, self.tolerance)
 
     def _peak(
         self, task: Task, state: InterfaceState, tissue: PatchTissue, factor: float, start: Array, gain: float
@@ -224,7 +227,7 @@ class Chewer:
         guess = force / gain if gain > 0.0 else None
         try:
             found, scale = self.solver.solve_for_bite_force(
-                state, tissue, *place, force, start, guess, task.name, BITE_TOLERANCE, self.tolerance
+                state, tissue, *place, force, start, guess, INVERSE, BITE_TOLERANCE, self.tolerance
             )
         except ConvergenceError:
             # Screws that rattle freely may pass no bite force on, however hard the muscles pull. Show the state under

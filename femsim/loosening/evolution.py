@@ -109,6 +109,7 @@ class Evolution:
         self.margins = np.full((3, case.patches.n_screws), np.inf)
         self.smallest = self.margins.copy()
         self.inserted = case.holds(case.insertion(), case.tissue_at(0.0))
+        self.carried = np.zeros((len(case.tasks), 2, case.patches.n_screws, 3))
         self.point: Point
 
     @property
@@ -350,12 +351,17 @@ class Evolution:
             self.ending = "horizon"
 
     def refresh_hardware(self, candidate: Candidate, changed: bool) -> None:
-        """Recover new hardware stresses when they are due or a screw has just loosened."""
+        """Recover new hardware stresses when a screw has just loosened or the screws share the bite differently."""
         case, day = self.case, candidate.point.day
-        if case.hardware is None or case.stress_at is None or case.spectrum.factor(day) <= 0.0:
+        factor = case.spectrum.factor(day)
+        if case.hardware is None or case.stress_at is None or factor <= 0.0:
             return
-        if changed or case.hardware.due(day):
+        carried = case.carried(candidate.chewing) / factor
+        shift = float(np.linalg.norm(carried - self.carried))
+        moved = shift > case.tolerances.hardware * float(np.linalg.norm(self.carried))
+        if changed or (moved and case.hardware.due(day)):
             case.hardware.refresh(day, case.stress_at(day, candidate.chewing))
+            self.carried = carried
 
     def refresh_solver(self, candidate: Candidate) -> None:
         """Take a solver with aged bulk moduli on its day and evaluate again."""

@@ -146,11 +146,11 @@ class HardwareFatigue:
     cycles_per_day : ndarray (tasks,)
     spectrum : HealingSpectrum
     refresh_days : float
-        Longest time between two refreshes.
+        Shortest time between two refreshes while every screw holds.
     """
 
     def __init__(
-        self, parts: Sequence[Part], cycles_per_day: Array, spectrum: HealingSpectrum, refresh_days: float = 90.0
+        self, parts: Sequence[Part], cycles_per_day: Array, spectrum: HealingSpectrum, refresh_days: float = 7.0
     ) -> None:
         self.parts = tuple(parts)
         self.cycles_per_day = np.asarray(cycles_per_day, dtype=float)
@@ -166,7 +166,7 @@ class HardwareFatigue:
         self.refreshed = -np.inf
 
     def due(self, day: float) -> bool:
-        """Whether the stresses are due for a refresh."""
+        """Whether the stresses may be refreshed again."""
         return day >= self.refreshed + self.refresh_days
 
     def refresh(self, day: float, solved: Sequence[PartStress]) -> None:

@@ -49,6 +49,9 @@ class Tolerances:
         Days within which an event is located.
     contact : float
         Unbalanced over applied forces of the contact problems; jumps are good to about three times as much.
+    hardware : float
+        Change of the forces carried by the screws, over those of the same bite, from which on hardware stresses are
+        recovered anew.
     """
 
     bonded: float = 0.002
@@ -61,6 +64,7 @@ class Tolerances:
     watch_step: float = 3.5
     event: float = 0.05
     contact: float = 1e-5
+    hardware: float = 0.05
 
     def scale(self, state: Array) -> Array:
         """Errors allowed (3, p) at a state (3, p) of bonded fraction, damage and clearance."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,24 @@ def test_plate_breaks_on_the_day_its_life_is_used_up():
     assert (event.kind, event.subject) == ("part broken", "plate")
     assert outcome.ending == "part broken: plate"
     assert expected - 1e-9 <= event.day <= expected + 0.05
+
+
+@pytest.mark.parametrize(("force", "held"), [(2.0, True), (60.0, False)])
+def test_hardware_stress_is_recovered_when_screws_share_the_bite_differently(force, held):
+    """Once for a bite that leaves the interface as it is, again and again when patches fail; never twice in a week."""
+    asked: list[float] = []
+
+    def stress_at(day, chewing):
+        asked.append(day)
+        return [{"plate": (np.zeros(6), np.zeros(6))}]
+
+    spectrum = HealingSpectrum.constant()
+    hardware = HardwareFatigue([Part("plate", FatigueMaterial.pure(load_parameters()))], np.array([1600.0]), spectrum)
+    still = {"bonded": lambda b, activity, day, u: np.zeros_like(b)} if held else {}
+    evolve(case(force, spectrum=spectrum, hardware=hardware, stress_at=stress_at, **still), 40.0)
+    assert asked[0] == 0.0
+    assert (len(asked) == 1) == held
+    assert all(later - earlier >= 7.0 for earlier, later in itertools.pairwise(asked[:-1]))
 
 
 def test_constant_cycling_does_not_creep():

@@ -28,7 +28,6 @@ KNOWN = {
     ("loosening/case.py", 30.0): "days between snapshots",
     ("loosening/causes.py", 0.005): "half a percent, for rounding in a sentence",
     ("loosening/chewing.py", 1e5): "cycles of the creep check",
-    ("loosening/hardware.py", 90.0): "days between stress recoveries",
     ("loosening/spectrum.py", 0.1): "default of a scenario's input, not of a law",
     ("fem/assembly.py", 0.3): "Poisson ratio of the compiling call, its result is thrown away",
 }
