@@ -12,7 +12,7 @@ import numpy as np
 
 from femsim.errors import FemsimError, InputError
 from femsim.geometry.operation import Operation
-from femsim.geometry.surface import Surface, checked_closed, read_surface
+from femsim.geometry.surface import checked_closed, read_surface
 from femsim.scenario import Scenario
 from femsim.tissue import (
     PUBLISHED,
@@ -28,6 +28,7 @@ from femsim.tissue import (
     read_dose_image,
     read_structure,
 )
+from femsim.tissue.dose import Body
 from femsim.tissue.dose_grid import check_prescription
 from femsim.tissue.own_laws import check_laws, switched
 
@@ -52,22 +53,24 @@ def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, 
     given = scenario.irradiation
     courses: list[Course] = []
     notices: list[str] = []
-    graft = _graft(scenario, operation)
+    grafts = _grafts(scenario, operation)
     for k, course in enumerate([] if given is None else given.courses):
         kind = next(name for name in type(course.field).model_fields if getattr(course.field, name) is not None)
         place: KeyPath = ("irradiation", "courses", k, "field", kind)
         with _named(scenario.source.at(place)):
             found, said = FIELDS[kind](course, getattr(course.field, kind), _Place(scenario, operation, place))
-            found = replace(found, graft=graft)
+            found = replace(found, grafts=grafts)
             if course.field.is_planned:
                 # Here and not hours later: the box of a grid that holds the bone's surface holds all of the bone.
                 found.dose(_kept(operation))
         courses.append(found)
         notices += [f"radiotherapy course {k + 1}: {sentence}" for sentence in said]
     if given is not None:
-        if graft is not None:
-            share = float(np.mean(graft.contains(_kept(operation))))
-            notices.append(f"bone of a graft placed after radiotherapy has no dose: {share:.0%} of the bone's surface")
+        if grafts:
+            inside = np.any([graft.contains(_kept(operation)) for graft in grafts], axis=0)
+            notices.append(
+                f"bone of a graft placed after radiotherapy has no dose; it holds {inside.mean():.0%} of the given bone"
+            )
         notices += [f"radiotherapy: the mechanism {name} is switched off" for name in given.switched_off or ()]
         notices += [f"radiotherapy: the law of {name} is {law.name} of the user" for name, law in given.laws()]
     return tuple(courses), tuple(notices)
@@ -93,14 +96,15 @@ def laws_of(scenario: Scenario, constants: TissueConstants, highest: float) -> L
     return laws
 
 
-def _graft(scenario: Scenario, operation: Operation) -> Surface | None:
+def _grafts(scenario: Scenario, operation: Operation) -> tuple[Body, ...]:
+    """Return the bodies of bone that was placed after radiotherapy."""
     if scenario.irradiation is None or scenario.irradiation.graft is None:
-        return None
+        return ()
     key: KeyPath = ("irradiation", "graft", "path")
     matrix = _Place(scenario, operation, ()).matrix
     with _named(scenario.source.at(key)):
         surface = read_surface(scenario.files[key]).transformed(matrix[:3, :3], matrix[:3, 3])
-        return checked_closed(surface, "graft")
+        return (checked_closed(surface, "graft"),)
 
 
 def _kept(operation: Operation) -> np.ndarray:

@@ -168,7 +168,7 @@ class Irradiation(Section):
     """Radiotherapy before this operation; the section is left out (or null) for a healthy jaw."""
 
     surgery_after: Annotated[float, Quantity("day", "0 days", "40 years")] = Field(
-        description="time from the end of radiotherapy to this operation"
+        description="time from the end of the last course of radiotherapy to this operation"
     )
     courses: Annotated[tuple[Course, ...], Field(min_length=1)]
     hyperbaric_oxygen_sessions: Annotated[int, Field(ge=0, le=100)] = 0

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc, ndtri
 
 from femsim.errors import InputError
-from femsim.geometry.surface import Surface
 
 SIGMA_PER_PENUMBRA = 1.0 / (2.0 * float(ndtri(0.8)))
 """Standard deviation of a Gaussian-blurred edge over its 20-80 % width (arithmetic: 2 x 0.8416 standard deviations)."""
@@ -88,6 +87,13 @@ DoseField = RelativeField | PhysicalField
 """Where a course puts its dose."""
 
 
+class Body(Protocol):
+    """A closed body, such as :class:`femsim.geometry.surface.Surface`."""
+
+    def contains(self, points: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return whether points (n, 3) in mm lie inside."""
+
+
 @dataclass(frozen=True)
 class UniformField:
     """The prescription everywhere."""
@@ -147,8 +153,8 @@ class Course:
         Number of fractions.
     field : RelativeField or PhysicalField
         Distribution over the jaw.
-    graft : Surface, optional
-        Closed surface around bone that was placed after this course: no dose inside, whatever the field says.
+    grafts : tuple of Body
+        Bone that was placed after this course: no dose inside, whatever the field says.
 
     Examples
     --------
@@ -159,7 +165,7 @@ class Course:
     prescription: float | None
     fractions: int
     field: DoseField = field(default_factory=UniformField)
-    graft: Surface | None = None
+    grafts: tuple[Body, ...] = ()
 
     def __post_init__(self) -> None:
         if self.prescription is None:
@@ -185,9 +191,9 @@ class Course:
             A point of bone that was there, for which the field has no dose.
         """
         where = checked_points(points)
-        if self.graft is None:
-            return self._given(where)
-        total, native = np.zeros(len(where)), ~self.graft.contains(where)
+        total, native = np.zeros(len(where)), np.ones(len(where), dtype=bool)
+        for graft in self.grafts:
+            native &= ~graft.contains(where)
         total[native] = self._given(where[native])
         return total
 

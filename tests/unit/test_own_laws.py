@@ -225,7 +225,7 @@ class Small:
 def test_graft_outside_the_grid():
     """The dose grid is not asked for bone that was not there; native bone outside stays refused."""
     graft = box_surface((-20.0, -5.0, -5.0), (0.0, 5.0, 5.0))
-    course = Course(None, 25, Small(), graft=graft)
+    course = Course(None, 25, Small(), grafts=(graft,))
     assert course.dose([[-10.0, 0.0, 0.0], [10.0, 0.0, 0.0]]).tolist() == [0.0, 50.0]
     with pytest.raises(InputError, match="unknown"):
         course.dose([[-30.0, 0.0, 0.0]])
