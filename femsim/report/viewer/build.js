@@ -1,0 +1,20 @@
+// Bundles the viewer into one script without modules, eval or workers; the licence of three.js goes on top.
+import { build } from "esbuild";
+import { readFileSync } from "node:fs";
+
+const licence = readFileSync(new URL("node_modules/three/LICENSE", import.meta.url), "utf8").trim();
+
+if (!licence.startsWith("The MIT License")) throw new Error("three.js has changed its licence; read it first");
+
+await build({
+  entryPoints: ["source/main.js"],
+  outfile: "viewer.min.js",
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2020",
+  charset: "ascii",
+  legalComments: "none",
+  banner: { js: `/* Contains three.js.\n${licence}\n*/`.replace(/©/g, "(c)") },
+});
+
