@@ -19,6 +19,26 @@ def lame(young: np.ndarray, poisson: np.ndarray | float) -> tuple[np.ndarray, np
 
 
 @dataclass(frozen=True)
+class GraftElasticity:
+    """Isotropic constants of a bone graft and of the unions at its ends, MPa."""
+
+    young: float
+    poisson: float
+    union_young: float
+    union_poisson: float
+
+    @classmethod
+    def from_parameters(cls, parameters: ParameterSet) -> GraftElasticity:
+        """Read the constants from the cards ``materials`` and ``graft``."""
+        return cls(
+            young=parameters["materials.graft_E"],
+            poisson=parameters["materials.graft_nu"],
+            union_young=parameters["graft.union_E"],
+            union_poisson=parameters["graft.union_nu"],
+        )
+
+
+@dataclass(frozen=True)
 class Elasticity:
     """Isotropic constants of the materials of a model, MPa.
 
@@ -28,6 +48,8 @@ class Elasticity:
         Young's moduli.
     cortical_poisson, cancellous_poisson, plate_poisson, screw_poisson : float
         Poisson's ratios.
+    graft : GraftElasticity, optional
+        For operations with a graft.
     """
 
     cortical_young: float
@@ -38,10 +60,11 @@ class Elasticity:
     plate_poisson: float
     screw_young: float
     screw_poisson: float
+    graft: GraftElasticity | None = None
 
     @classmethod
-    def from_parameters(cls, parameters: ParameterSet) -> Elasticity:
-        """Read the constants from the card ``materials``."""
+    def from_parameters(cls, parameters: ParameterSet, *, graft: bool = False) -> Elasticity:
+        """Read the constants from the card ``materials``, and those of a graft where there is one."""
         return cls(
             cortical_young=parameters["materials.cortical_E"],
             cortical_poisson=parameters["materials.cortical_nu"],
@@ -51,6 +74,7 @@ class Elasticity:
             plate_poisson=parameters["materials.plate_nu"],
             screw_young=parameters["materials.screw_E"],
             screw_poisson=parameters["materials.screw_nu"],
+            graft=GraftElasticity.from_parameters(parameters) if graft else None,
         )
 
 

@@ -12,6 +12,7 @@ from femsim.fem.assembly import add_symmetric, assemble_stiffness, upper_pattern
 from femsim.fem.boundary import average_displacement, foundation_stiffness, surface_force
 from femsim.fem.materials import Elasticity, bone_young, is_cortical, region_moduli
 from femsim.fem.spaces import Space
+from femsim.geometry.graft import Graft
 from femsim.geometry.operation import Operation
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite, Site, site_triangles
 from femsim.geometry.surface import Surface
@@ -131,6 +132,10 @@ def moduli(
         bone_moduli=bone_moduli,
         bone_cortical=cortical,
     )
+    if operation.graft is not None:
+        young[bone], poisson[bone], cortical = _with_graft(
+            operation.graft, points[bone], young[bone], poisson[bone], cortical, elasticity
+        )
     for number, screw in enumerate(operation.screws):
         cells = np.flatnonzero(mesh.region == SCREW_FIRST + number)
         plate = next(plate for plate in operation.plates if plate.name == screw.plate_name)
@@ -140,6 +145,28 @@ def moduli(
         core = (screw.core_diameter / screw.diameter) ** 4
         young[cells] *= np.where(axial > plate.thickness, core, 1.0).reshape(len(cells), -1)
     return young, poisson, cortical
+
+
+def _with_graft(
+    graft: Graft,
+    points: np.ndarray,
+    young: np.ndarray,
+    poisson: np.ndarray,
+    cortical: np.ndarray,
+    elasticity: Elasticity,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Moduli (b, q), Poisson's ratios (b,) and class (b, q) of bone cells with those in struts and unions replaced."""
+    if elasticity.graft is None:
+        raise ValueError("the operation has a graft and the elasticity has no constants for it")
+    flat, shape = points.reshape(-1, 3), cortical.shape
+    strut = graft.in_struts(flat).reshape(shape)
+    union = graft.in_unions(flat).reshape(shape)
+    wall = strut & (graft.depth(flat).reshape(shape) < graft.cortex)
+    young = np.where(wall, elasticity.graft.young, np.where(strut, elasticity.cancellous_young, young))
+    young = np.where(union, elasticity.graft.union_young, young)
+    poisson = np.where(strut.mean(axis=1) >= 0.5, elasticity.graft.poisson, poisson)
+    poisson = np.where(union.mean(axis=1) >= 0.5, elasticity.graft.union_poisson, poisson)
+    return young, poisson, np.where(strut, wall, cortical & ~union)
 
 
 def _depth_and_thickness(

@@ -10,9 +10,10 @@ import numpy as np
 
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
+from femsim.geometry.graft import Graft
 from femsim.geometry.jaw_sites import jaw_bites, jaw_foundations, jaw_loads
 from femsim.geometry.muscles import activation_patterns
-from femsim.geometry.plan import PlatePlan, SegmentPlan
+from femsim.geometry.plan import GraftPlan, PlatePlan, SegmentPlan
 from femsim.geometry.plate import Plate
 from femsim.geometry.plating import put_plate
 from femsim.geometry.resection import Resection, combined
@@ -55,6 +56,8 @@ class Operation:
     jaw : Jaw or None
     cortical_thickness : callable
         Points (n, 3) to cortical thickness (n,) [mm].
+    graft : Graft or None
+        Fibula in the defects.
     warnings : tuple of str
         What a surgeon should look at; nothing here stops the run.
     activations : mapping of str to mapping
@@ -72,15 +75,16 @@ class Operation:
     arch: Arch | None
     jaw: Jaw | None
     cortical_thickness: Callable[[np.ndarray], np.ndarray]
+    graft: Graft | None = None
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def bone_contains(self, points: np.ndarray) -> np.ndarray:
-        """Whether points, shape (n, 3), lie in bone that stays."""
+        """Whether points, shape (n, 3), lie in bone that stays or in the graft."""
         inside = self.bone.contains(points)
         if self.resection is not None and inside.any():
             inside[inside] = ~self.resection.removed(np.asarray(points, dtype=float)[inside])
-        return inside
+        return inside if self.graft is None else inside | self.graft.contains(points)
 
     def bite(self, name: str) -> BiteSite:
         """Return a bite site by name.
@@ -143,12 +147,15 @@ class Operation:
         return rows
 
     def cortical_engagement(self, screw: Screw) -> float:
-        """Length of a screw's axis that lies in the cortical shell [mm]."""
+        """Length of a screw's axis that lies in the cortical shell of the jaw, or of its strut [mm]."""
         start, end = screw.bone_entry, min(screw.length, screw.bone_exit)
         axial = np.arange(start + CORTEX_STEP / 2, end, CORTEX_STEP)
         points = screw.head + axial[:, None] * screw.axis
-        depth = -self.bone.signed_distance(points)
-        return float(np.count_nonzero((depth > 0) & (depth < self.cortical_thickness(points))) * CORTEX_STEP)
+        if self.graft is not None and self.graft.in_struts(points).any():
+            depth, thickness = self.graft.depth(points), np.full(len(points), self.graft.cortex)
+        else:
+            depth, thickness = -self.bone.signed_distance(points), self.cortical_thickness(points)
+        return float(np.count_nonzero((depth > 0) & (depth < thickness)) * CORTEX_STEP)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +197,7 @@ def plan_operation(
     segments: Sequence[SegmentPlan],
     plates: Sequence[PlatePlan] = (PlatePlan(),),
     bites: Sequence[str] | None = None,
+    graft: GraftPlan | None = None,
     detached: Sequence[str] = (),
 ) -> Operation:
     """Plan the resection of one or several segments of a jaw, bridged by locking plates.
@@ -203,6 +211,8 @@ def plan_operation(
         What is removed.
     plates : sequence of PlatePlan
         One plate or two, each with its screws.
+    graft : GraftPlan, optional
+        Fibula in every defect, carried by the first plate.
     bites : sequence of str, optional
         Bites to prepare; every standard bite whose teeth remain when not given.
     detached : sequence of str
@@ -223,12 +233,15 @@ def plan_operation(
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
     bite_sites = jaw_bites(surface, arch, resection, parameters, landmarks, bites)
     made: list[Plate] = []
+    filled: Graft | None = None
     screws: list[Screw] = []
     remarks: list[str] = []
     for k, plan in enumerate(plates):
         name = "plate" if len(plates) == 1 else f"plate-{k + 1}"
         holes = sum(len(plate.holes) for plate in made)
-        plate, own, told = put_plate(surface, arch, resection, parameters, plan, name, holes + 1)
+        carried = graft if k == 0 else None
+        plate, own, struts, told = put_plate(surface, arch, resection, parameters, plan, name, holes + 1, carried)
+        filled = struts or filled
         made.append(plate)
         screws += own
         remarks += told
@@ -248,6 +261,7 @@ def plan_operation(
         arch=arch,
         jaw=jaw,
         cortical_thickness=ArchCortex.from_parameters(arch, parameters),
+        graft=filled,
         warnings=tuple(remarks),
         activations={
             pattern: {name: value for name, value in values.items() if name in kept}

@@ -107,6 +107,29 @@ class ScrewPlan:
 
 
 @dataclass(frozen=True)
+class GraftPlan:
+    """Fibula in every defect, carried by the first plate.
+
+    Attributes
+    ----------
+    struts : int
+        Straight struts in each defect.
+    screws : int
+        Screws in each strut.
+    width, height, cortex, gap : float, optional
+        Section across and along the bone's height, wall thickness, and width of the unions [mm]; card ``graft`` when
+        left out.
+    """
+
+    struts: int = 1
+    screws: int = 2
+    width: float | None = None
+    height: float | None = None
+    cortex: float | None = None
+    gap: float | None = None
+
+
+@dataclass(frozen=True)
 class PlatePlan:
     """One plate.
 

@@ -116,6 +116,34 @@ def section_directions(path: np.ndarray, outward: np.ndarray) -> tuple[np.ndarra
     return tangent, normal, np.cross(normal, tangent)
 
 
+def section_ring(
+    across: np.ndarray, normal: np.ndarray, width: float | np.ndarray, thickness: float, edge_radius: float
+) -> np.ndarray:
+    """Corners (..., k, 3) of a bevelled rectangle about the origin; k is 4 for sharp edges, else 8.
+
+    Parameters
+    ----------
+    across, normal : ndarray, shape (..., 3)
+        Unit directions of width and thickness.
+    width : float or ndarray, shape (...)
+        [mm]
+    thickness, edge_radius : float
+        [mm]; the bevel takes away the area that rounding takes away.
+    """
+    half_w, half_t = np.asarray(width, dtype=float)[..., None] / 2, thickness / 2
+    bevel = edge_radius * np.sqrt(2 - np.pi / 2)
+    cut = [(0.0, 0.0)] if bevel == 0.0 else [(0.0, bevel), (bevel, 0.0)]
+    return np.stack(
+        [
+            a * (half_w - x) * across + b * (half_t - y) * normal
+            for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))
+            # Around the ring the bevel is met from the side the ring comes from.
+            for x, y in (cut if a * b > 0 else cut[::-1])
+        ],
+        axis=-2,
+    )
+
+
 def sweep_section(
     path: np.ndarray, outward: np.ndarray, width: float | np.ndarray, thickness: float, edge_radius: float = 0.0
 ) -> Surface:
@@ -133,19 +161,8 @@ def sweep_section(
         Of the long edges [mm]. They are bevelled so that the section keeps the area of the rounded one.
     """
     _, normal, across = section_directions(path, outward)
-    half_w = np.broadcast_to(np.asarray(width, dtype=float) / 2, len(path))[:, None]
-    half_t, bevel = thickness / 2, edge_radius * np.sqrt(2 - np.pi / 2)
-    corners = [(1, 1), (-1, 1), (-1, -1), (1, -1)]
-    cut = [(0.0, 0.0)] if bevel == 0.0 else [(0.0, bevel), (bevel, 0.0)]
-    ring = np.stack(
-        [
-            path + a * (half_w - x) * across + b * (half_t - y) * normal
-            for a, b in corners
-            # Around the ring the bevel is met from the side the ring comes from.
-            for x, y in (cut if a * b > 0 else cut[::-1])
-        ],
-        axis=1,
-    )
+    widths = np.broadcast_to(np.asarray(width, dtype=float), len(path))
+    ring = path[:, None] + section_ring(across, normal, widths, thickness, edge_radius)
     count, sides = ring.shape[:2]
     points = ring.reshape(-1, 3)
     triangles = []

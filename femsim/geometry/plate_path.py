@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from femsim.errors import GeometryError
 from femsim.geometry.arch import Arch, resampled
+from femsim.geometry.graft import Graft
 from femsim.geometry.plan import PlatePlan
 from femsim.geometry.plate import Plate, arc_length, plate_section, section_directions, sweep_section
 from femsim.geometry.resection import BonePiece, Resection
@@ -128,7 +129,7 @@ class PlateSetting:
 def plan_plate(
     surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, ...], name: str
 ) -> tuple[Plate, tuple[BonePiece, ...]]:
-    """Bend a plate over the defects along the original buccal contour and place its holes.
+    """Bend a plate over the defects along the original buccal contour and place its holes on the bone that stays.
 
     Parameters
     ----------
@@ -190,6 +191,37 @@ def plan_plate(
         clearance=_clearance(surface, resection, path, outward, setting),
     )
     return plate, pieces
+
+
+def holes_on_struts(
+    plate: Plate, pieces: tuple[BonePiece, ...], graft: Graft, setting: PlateSetting, count: int
+) -> tuple[Plate, tuple[BonePiece, ...]]:
+    """The plate with holes over every strut of a graft besides those it has, and the piece under every hole.
+
+    Raises
+    ------
+    GeometryError
+        A strut is too short for its screws.
+    """
+    arc = arc_length(plate.path)
+    fine = np.arange(0.0, arc[-1], HOLE_STEP)
+    bent = _Bent(plate.path, plate.outward)
+    path, normal = bent.at(fine)
+    marks = [float(fine[np.argmin(np.linalg.norm(path - hole, axis=1))]) for hole in plate.holes]
+    holes, axes, under = list(plate.holes), list(plate.hole_axes), list(pieces)
+    entry = path - (setting.thickness / 2 + setting.standoff) * normal
+    for strut in graft.struts:
+        room = _room(strut.piece, entry, normal)
+        usable = fine[room >= setting.first_hole]
+        steps = _centred(strut.piece, usable, setting, count)
+        centres, outward = bent.at(steps)
+        marks += steps.tolist()
+        holes += list(centres)
+        axes += list(-outward)
+        under += [strut.piece] * count
+    order = np.argsort(marks, kind="stable")
+    made = replace(plate, holes=np.array(holes)[order], hole_axes=np.array(axes)[order])
+    return made, tuple(under[k] for k in order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +332,6 @@ def _hole_marks(
     path, normal = bent.at(fine)
     # Holes are placed where the screw enters bone, not where it leaves the plate.
     entry = path - (setting.thickness / 2 + setting.standoff) * normal
-    deep = entry - AXIS_PROBE * normal
     s = resection.arch.locate(entry)[0]
     gaps = []
     for segment in resection.segments:
@@ -313,30 +344,40 @@ def _hole_marks(
     under: list[BonePiece] = []
     for k, (piece, count) in enumerate(zip(resection.pieces, counts, strict=True)):
         part = np.arange(borders[k], borders[k + 1] + 1)
-        room = np.minimum(piece.distance_to_cut(entry[part]), piece.distance_to_cut(deep[part]) / DEEP_SHARE)
-        usable = fine[part[room >= setting.first_hole]]
-        if count and len(usable) == 0:
+        usable = fine[part[_room(piece, entry[part], normal[part]) >= setting.first_hole]]
+        if not count:
+            continue
+        steps = setting.pitch * np.arange(count)
+        if 0 < k < len(counts) - 1:
+            placed = _centred(piece, usable, setting, count)
+        elif len(usable) == 0:
             raise GeometryError(
                 f"plate: no room for a hole {setting.first_hole:g} mm from the cut on the {piece.name} stump; "
                 "the stump is too short there, move the cut or change the plate's height"
             )
-        steps = setting.pitch * np.arange(count)
-        if not count:
-            continue
-        if k == 0:
-            placed = usable[-1] - steps[::-1]
-        elif k == len(counts) - 1:
-            placed = usable[0] + steps
-        elif (needed := float(steps[-1])) > (there := float(np.ptp(usable))):
-            raise GeometryError(
-                f"plate: {count} screws need {needed:.1f} mm on the {piece.name} piece of bone and {there:.1f} mm lie "
-                f"{setting.first_hole:g} mm from both cuts; take fewer screws or a smaller pitch"
-            )
         else:
-            placed = 0.5 * (usable[0] + usable[-1] - needed) + steps
+            placed = usable[-1] - steps[::-1] if k == 0 else usable[0] + steps
         marks += placed.tolist()
         under += [piece] * count
     return marks, tuple(under)
+
+
+def _room(piece: BonePiece, entry: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Distance (n,) to the cuts of a piece [mm] that a screw has which enters at (n, 3) against the normal."""
+    deep = entry - AXIS_PROBE * normal
+    return np.minimum(piece.distance_to_cut(entry), piece.distance_to_cut(deep) / DEEP_SHARE)
+
+
+def _centred(piece: BonePiece, usable: np.ndarray, setting: PlateSetting, count: int) -> np.ndarray:
+    """Arc lengths of holes in the middle of a piece that has a cut on both sides."""
+    needed, there = setting.pitch * (count - 1), float(np.ptp(usable)) if len(usable) else -1.0
+    if needed > there:
+        room = f"{there:.1f} mm lie" if there >= 0 else "no place lies"
+        raise GeometryError(
+            f"plate: {count} screws need {needed:.1f} mm on the {piece.name} piece of bone and {room} "
+            f"{setting.first_hole:g} mm from both cuts; take fewer screws, a smaller pitch or minimal_distance_to_cut"
+        )
+    return 0.5 * (usable[0] + usable[-1] - needed) + setting.pitch * np.arange(count)
 
 
 def ramp(depth: np.ndarray, length: float) -> np.ndarray:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
-from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan
+from femsim.geometry.graft import Graft, joined, make_graft
+from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan
 from femsim.geometry.plate import Hole, Plate, section_directions
-from femsim.geometry.plate_path import PlateSetting, plan_plate
+from femsim.geometry.plate_path import PlateSetting, holes_on_struts, plan_plate
 from femsim.geometry.resection import BonePiece, Resection
 from femsim.geometry.screws import Screw, place_screw, screw_thread, spread_axes
 from femsim.geometry.surface import Surface
@@ -35,6 +36,12 @@ CUT_SLACK = 0.2
 THICKEST_SCREW = 0.6
 """Largest screw diameter over the width of the plate: the locking hole needs a rim."""
 
+STRUTS = (1, 4)
+"""Struts of fibula in one defect that a user may ask for; shorter pieces lose their blood supply."""
+
+MOST_SCREWS_PER_STRUT = 4
+"""Screws in one strut that a user may ask for."""
+
 TOLD_TILT = 2.0
 """A screw turned off its hole's axis by more than this [degrees] is told."""
 
@@ -47,7 +54,8 @@ def put_plate(
     plan: PlatePlan,
     name: str = "plate",
     first: int = 1,
-) -> tuple[Plate, tuple[Screw, ...], tuple[str, ...]]:
+    graft: GraftPlan | None = None,
+) -> tuple[Plate, tuple[Screw, ...], Graft | None, tuple[str, ...]]:
     """Bend a plate, place its screws and list what a surgeon should look at.
 
     Parameters
@@ -62,12 +70,15 @@ def put_plate(
     name : str
     first : int
         Number of the first screw.
+    graft : GraftPlan, optional
+        Fibula that this plate carries in every defect.
 
     Returns
     -------
     Plate
     tuple of Screw
         Named ``screw-<first>``, ... by their holes, from the right to the left of the jaw.
+    Graft or None
     tuple of str
         Remarks.
 
@@ -85,13 +96,44 @@ def put_plate(
             f"at most {thickest:.1f} mm are allowed; take thinner screws or a wider plate"
         )
     plate, pieces = plan_plate(surface, arch, resection, setting, _counts(plan.per_stump, resection), name)
+    filled = None
+    if graft is not None:
+        filled = _filled(plate, resection, parameters, setting, graft)
+        plate, pieces = holes_on_struts(plate, pieces, filled, setting, graft.screws)
     plans = _hole_plans(plan.screws, len(pieces))
     empty = tuple(
         Hole(plate.holes[k], plate.hole_axes[k], thread["diameter"]) for k, hole in enumerate(plans) if not hole.screw
     )
     plate = replace(plate, empty_holes=empty)
-    screws = _screwed(surface, parameters, plate, pieces, plans, thread, plan.screws.length, first)
-    return plate, screws, _remarks(plate, screws, plan.screws, setting.first_hole, first)
+    struts = {} if filled is None else {strut.piece.name: strut.surface for strut in filled.struts}
+    bones = [struts.get(piece.name, surface) for piece in pieces]
+    screws = _screwed(bones, parameters, plate, pieces, plans, thread, plan.screws.length, first)
+    return plate, screws, filled, _remarks(plate, screws, plan.screws, setting.first_hole, first, struts)
+
+
+def _filled(
+    plate: Plate, resection: Resection, parameters: ParameterSet, setting: PlateSetting, plan: GraftPlan
+) -> Graft:
+    low, high = STRUTS
+    if not low <= plan.struts <= high:
+        raise GeometryError(f"graft: {plan.struts} struts in a defect, allowed are {low} to {high}")
+    if not 1 <= plan.screws <= MOST_SCREWS_PER_STRUT:
+        raise GeometryError(f"graft: {plan.screws} screws in a strut, allowed are 1 to {MOST_SCREWS_PER_STRUT}")
+    grafts = [
+        make_graft(
+            plate.path,
+            plate.outward,
+            plate.surface,
+            segment.cuts,
+            parameters,
+            plan,
+            inner_face=plate.thickness / 2,
+            clearance=setting.standoff,
+            first=1 + k * plan.struts,
+        )
+        for k, segment in enumerate(resection.segments)
+    ]
+    return joined(grafts)
 
 
 def _counts(per_stump: int | tuple[int, ...], resection: Resection) -> tuple[int, ...]:
@@ -119,7 +161,7 @@ def _hole_plans(plan: ScrewPlan, count: int) -> list[HolePlan]:
 
 
 def _screwed(
-    surface: Surface,
+    bones: Sequence[Surface],
     parameters: ParameterSet,
     plate: Plate,
     pieces: tuple[BonePiece, ...],
@@ -136,11 +178,12 @@ def _screwed(
     asked = _tilted(plate, plans, parameters)
     free = np.array([plans[k].along == 0.0 and plans[k].up == 0.0 for k in used])
     held_pieces = [pieces[k] for k in used]
-    axes = spread_axes(surface, parameters, heads[used], asked[used], thread, held_pieces, free)
+    under = [bones[k] for k in used]
+    axes = spread_axes(under, parameters, heads[used], asked[used], thread, held_pieces, free)
     screws = []
     for k, axis in zip(used, axes, strict=True):
         screw = place_screw(
-            surface,
+            bones[k],
             parameters,
             thread,
             name=f"screw-{first + k}",
@@ -186,7 +229,9 @@ def _tilted(plate: Plate, plans: Sequence[HolePlan], parameters: ParameterSet) -
     return axes
 
 
-def _remarks(plate: Plate, screws: tuple[Screw, ...], plan: ScrewPlan, to_cut: float, first: int) -> tuple[str, ...]:
+def _remarks(
+    plate: Plate, screws: tuple[Screw, ...], plan: ScrewPlan, to_cut: float, first: int, struts: Collection[str]
+) -> tuple[str, ...]:
     remarks = []
     holes = {screw.name: int(screw.name.rpartition("-")[2]) - first + 1 for screw in screws}
     for screw in screws:
@@ -201,7 +246,7 @@ def _remarks(plate: Plate, screws: tuple[Screw, ...], plan: ScrewPlan, to_cut: f
         for screw in screws
         if screw.distance_to_cut < to_cut - CUT_SLACK
     ]
-    for stump in dict.fromkeys(screw.stump for screw in screws):
+    for stump in dict.fromkeys(screw.stump for screw in screws if screw.stump not in struts):
         count = sum(screw.stump == stump for screw in screws)
         if count < USUAL_SCREWS:
             remarks.append(f"{stump} stump: {count} screws, at least {USUAL_SCREWS} are usual")

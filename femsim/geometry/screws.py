@@ -294,7 +294,7 @@ def place_screw(
 
 
 def spread_axes(
-    bone: Surface,
+    bones: Sequence[Surface],
     parameters: ParameterSet,
     heads: np.ndarray,
     axes: np.ndarray,
@@ -306,7 +306,8 @@ def spread_axes(
 
     Parameters
     ----------
-    bone : Surface
+    bones : sequence of Surface
+        The bone of each screw.
     parameters : ParameterSet
         Card ``screws``: largest tilt, longest screw, bone wanted around a screw.
     heads, axes : ndarray, shape (n, 3)
@@ -329,7 +330,9 @@ def spread_axes(
     turned = axes.copy()
     may_turn = np.ones(len(axes), dtype=bool) if free is None else free
     for _ in range(TURN_ROUNDS):
-        ends = np.array([_far_end(bone, head, axis, reach) for head, axis in zip(heads, turned, strict=True)])
+        ends = np.array(
+            [_far_end(bone, head, axis, reach) for bone, head, axis in zip(bones, heads, turned, strict=True)]
+        )
         target = turned.copy()
         for k, piece in enumerate(pieces):
             for cut in piece.cuts:

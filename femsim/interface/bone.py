@@ -35,6 +35,8 @@ class PatchBone:
     ----------
     cortical : ndarray, shape (p,)
         Share of cortical bone behind the patch.
+    grafted : ndarray, shape (p,), optional
+        Share of the bone behind the patch that is graft; none by default.
     elasticity : Elasticity
         Healthy moduli.
     histories : PatchHistories
@@ -44,6 +46,7 @@ class PatchBone:
     cortical: np.ndarray
     elasticity: Elasticity
     histories: PatchHistories
+    grafted: np.ndarray | None = None
 
     @property
     def cancellous_strength(self) -> float:
@@ -56,11 +59,19 @@ class PatchBone:
         power = constants.strength_exponent / constants.stiffness_exponent
         return float((self.elasticity.cancellous_young / self.elasticity.cortical_young) ** power)
 
+    @property
+    def _cortical_young(self) -> np.ndarray | float:
+        """Healthy cortical modulus (p,) [MPa]: that of the jaw, of the graft, or between."""
+        jaw, graft = self.elasticity.cortical_young, self.elasticity.graft
+        if self.grafted is None or graft is None:
+            return jaw
+        return jaw + self.grafted * (graft.young - jaw)
+
     def at(self, day: float) -> PatchTissue:
         """Return the bone of every patch on a day since surgery."""
         state = self.histories.at(day)
         share = self.cortical
-        young = share * self.elasticity.cortical_young * state.E_cortical
+        young = share * self._cortical_young * state.E_cortical
         young += (1.0 - share) * self.elasticity.cancellous_young * state.E_trabecular
         strength = share * state.strength_cortical
         strength += (1.0 - share) * self.cancellous_strength * state.strength_trabecular

@@ -60,6 +60,8 @@ def mesh_key(operation: Operation, sizing: Sizing) -> str:
 def _shaping_arrays(operation: Operation) -> list[np.ndarray]:
     surfaces = [operation.bone, *(plate.surface for plate in operation.plates)]
     arrays = [array for s in surfaces for array in (np.asarray(s.points, float), np.asarray(s.triangles, np.int64))]
+    if operation.graft is not None:
+        arrays += [body.points for body in operation.graft.bodies]
     for plate in operation.plates:
         arrays += [np.array([*hole.centre, *hole.axis, hole.diameter]) for hole in plate.empty_holes]
     for screw in operation.screws:

@@ -199,7 +199,9 @@ def _check_bone(mesh: Mesh, operation: Operation) -> None:
     at: dict[str, int] = {}
     for number, screw in enumerate(operation.screws):
         mine = mesh.component[mesh.interface.bone_tets[mesh.interface.screw == number]]
-        piece = int(np.bincount(mine).argmax())
+        if not (mine >= 0).any():
+            raise MeshError(f"mesh: screw {screw.name!r} holds in no bone, only in a union of the graft; move its hole")
+        piece = int(np.bincount(mine[mine >= 0]).argmax())
         if held.setdefault(piece, screw.stump) != screw.stump:
             raise MeshError(
                 f"mesh: the stumps {held[piece]!r} and {screw.stump!r} are one piece of bone; move the cut planes "

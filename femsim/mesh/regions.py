@@ -27,6 +27,8 @@ def classify(operation: Operation, bone: Surface, points: np.ndarray) -> np.ndar
     inside = bone.contains(points)
     if operation.resection is not None and inside.any():
         inside[inside] = ~operation.resection.removed(points[inside])
+    if operation.graft is not None:
+        inside |= operation.graft.contains(points)
     region[inside] = BONE
     for number, plate in enumerate(operation.plates):
         region[plate.contains(points)] = PLATE + number
@@ -104,10 +106,16 @@ def drop_crumbs(points: np.ndarray, tets: np.ndarray, region: np.ndarray) -> tup
     return region, dropped
 
 
-def bone_components(points: np.ndarray, tets: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Bone piece of each tetrahedron, largest first, -1 in hardware; shape (m,)."""
-    piece = pieces(tets, region == BONE)
-    bone = piece >= 0
+def in_unions(operation: Operation, points: np.ndarray, tets: np.ndarray) -> np.ndarray:
+    """Whether each tetrahedron is soft tissue that joins a graft's struts and the stumps, shape (m,)."""
+    if operation.graft is None:
+        return np.zeros(len(tets), dtype=bool)
+    return operation.graft.in_unions(points[tets].mean(axis=1))
+
+
+def bone_components(points: np.ndarray, tets: np.ndarray, bone: np.ndarray) -> np.ndarray:
+    """Piece of each tetrahedron of ``bone`` (m,), largest first, -1 elsewhere; shape (m,)."""
+    piece = pieces(tets, bone)
     size = np.bincount(piece[bone], weights=tet_volumes(points, tets)[bone])
     rank = np.empty(len(size), dtype=np.int32)
     rank[np.argsort(-size, kind="stable")] = np.arange(len(size))

@@ -177,6 +177,13 @@ class EdgeLength:
             away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
             near = sizing.in_plate(plate) + sizing.outside_growth * away
             length[outside] = np.minimum(length[outside], near)
+        if operation.graft is not None:
+            fine = max(operation.graft.gap, sizing.near_screws)
+            for body, edge in [(strut.surface, sizing.elsewhere) for strut in operation.graft.struts] + [
+                (union, fine) for union in operation.graft.unions
+            ]:
+                away = np.maximum(body.signed_distance(points), 0.0)
+                length = np.minimum(length, edge + sizing.growth * away)
         for plate in operation.plates:
             for hole in plate.empty_holes:
                 to_screws = np.minimum(to_screws, hole.wall_distance(points, plate.thickness))

@@ -100,4 +100,5 @@ def build_soup(operation: Operation, bone: Surface, segments: int) -> Surface:
         for plate in operation.plates
         for hole in plate.empty_holes
     ]
-    return merge_surfaces([bone, *plates, *holes, *screws, *cut_sheets(operation, bone)])
+    graft = () if operation.graft is None else operation.graft.bodies
+    return merge_surfaces([bone, *graft, *plates, *holes, *screws, *cut_sheets(operation, bone)])

@@ -52,7 +52,7 @@ class Mesh:
     region : ndarray of int32, shape (m,)
         ``BONE``, ``PLATE + k`` for plate k or ``SCREW_FIRST + k`` for screw k.
     component : ndarray of int32, shape (m,)
-        Number of the connected bone piece (largest first), -1 in hardware.
+        Number of the connected bone piece (largest first), -1 in hardware and in the unions of a graft.
     interface : Interface
         Where screws and bone meet.
     screw_names : tuple of str

@@ -26,12 +26,13 @@ from femsim.mesh.regions import (
     classify,
     compacted,
     drop_crumbs,
+    in_unions,
     separated,
     smooth_labels,
 )
 from femsim.mesh.sizing import Background, Sizing, background
 from femsim.mesh.soup import build_soup, coarsened
-from femsim.mesh.tetmesh import Mesh, tet_volumes
+from femsim.mesh.tetmesh import BONE, Mesh, tet_volumes
 
 if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
@@ -109,7 +110,7 @@ def assemble_parts(operation: Operation, bone: Surface, points: np.ndarray, tets
         points=points,
         tets=tets,
         region=region,
-        component=bone_components(points, tets, region),
+        component=bone_components(points, tets, (region == BONE) & ~in_unions(operation, points, tets)),
         interface=interface,
         screw_names=tuple(screw.name for screw in operation.screws),
     )

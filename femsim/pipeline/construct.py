@@ -11,7 +11,7 @@ from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
 from femsim.fem.model import StaticModel, build_model
 from femsim.fem.places import average_stresses, stress_places
-from femsim.fem.solvers import make_solver
+from femsim.fem.solvers import Structure, make_solver
 from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
 from femsim.interface.condensation import Condensation, Operator, condense, reference_stiffness
@@ -25,7 +25,7 @@ from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, Pa
 from femsim.loosening.rates import LooseningConstants
 from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.mesh.cache import cached_mesh, mesh_key
-from femsim.mesh.tetmesh import PLATE, SCREW_FIRST, Mesh
+from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
 from femsim.tissue import (
@@ -56,6 +56,12 @@ class Construct:
     solver: ContactSolver
 
 
+def _structure(setting: Setting, model: StaticModel) -> Structure:
+    """Name the bodies, so that a solver can say which one floats."""
+    screws = {SCREW_FIRST + number: screw.name for number, screw in enumerate(setting.operation.screws)}
+    return Structure(model.space, model.mesh.region, {BONE: "bone", PLATE: "plate", **screws})
+
+
 def construct(
     setting: Setting, mesh: Mesh, hooks: Hooks, *, degree: int = 2, operator: Operator | None = None
 ) -> Construct:
@@ -71,7 +77,7 @@ def construct(
     parameters, operation = setting.parameters, setting.operation
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
-        elasticity = Elasticity.from_parameters(parameters)
+        elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None)
         model = build_model(operation, mesh, elasticity, setting.tissue.ratios, degree=degree)
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
@@ -79,7 +85,11 @@ def construct(
         points = model.space.quadrature_points()[model.bone_cells]
         eqd2 = patch_means(model, patches, setting.tissue.eqd2(points.reshape(-1, 3)).reshape(points.shape[:2]))
         cortical = patch_means(model, patches, model.cortical.astype(float))
-        bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2))
+        grafted = None
+        if operation.graft is not None:
+            struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
+            grafted = patch_means(model, patches, struts.astype(float))
+        bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
         condensation = condense(
             model.stiffness,
             jump_operator(model.space, mesh, patches),
@@ -90,7 +100,7 @@ def construct(
             bites=model.bites,
             bite_names=model.bite_names,
             bite_spring=parameters["interface.bite_stiffness"],
-            solver=make_solver("auto", n_dof=model.space.n_dof, announce=hooks.note),
+            solver=make_solver(setting.scenario.solver, structure=_structure(setting, model), announce=hooks.note),
         )
     if operator is not None:
         condensation = replace(condensation, operator=operator)

@@ -9,7 +9,7 @@ import numpy as np
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan, SegmentPlan
+from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
@@ -101,7 +101,7 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         bone = parametric_jaw(replace(shape, **(jaw.parametric or {})))  # type: ignore[arg-type]
     resection = scenario.resection
     assert resection is not None  # the schema refuses a jaw without a resection
-    middles, second = len(resection.parts) - 1, scenario.second_plate
+    middles, second, graft = len(resection.parts) - 1, scenario.second_plate, scenario.graft
     plates = [_plate(scenario.plate, scenario.screws, middles)]
     if second is not None:
         plates.append(_plate(second, second.screws, middles))
@@ -110,6 +110,7 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         parameters,
         segments=[_segment(part, bone) for part in resection.parts],
         plates=plates,
+        graft=None if graft is None else GraftPlan(struts=graft.struts, screws=graft.screws),
         bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
     )
 

@@ -77,6 +77,8 @@ def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
             yield ("screws", "per_stump"), text
         if screws.holes:
             yield ("screws", "holes"), "the bench block does not read single holes; remove this key"
+    if parts.get("graft") is not None:
+        yield ("graft",), "the bench block takes no graft; remove this section"
     if parts.get("second_plate") is not None:
         yield ("second_plate",), "the bench block takes one plate; remove this section"
     loading = parts.get("loading")

@@ -276,6 +276,18 @@ class Screws(Section):
         return self
 
 
+class Graft(Section):
+    """Fibula in every defect: straight struts with screws of their own, carried by the plate, without dose."""
+
+    struts: Annotated[int, Field(ge=1, le=4)] = 1
+    screws: Annotated[int, Field(ge=1, le=4)] = Field(default=2, description="in every strut")
+    width: Annotated[float, Quantity("mm", "6 mm", "20 mm")] = from_card("graft.width")
+    height: Annotated[float, Quantity("mm", "6 mm", "25 mm")] = from_card("graft.height")
+    cortex: Annotated[float, Quantity("mm", "0.5 mm", "10 mm")] = from_card("graft.cortex")
+    gap: Annotated[float, Quantity("mm", "0.3 mm", "5 mm")] = from_card("graft.gap")
+    union: Annotated[float, Quantity("MPa", "0.1 MPa", "20000 MPa")] = from_card("graft.union_E")
+
+
 class SecondPlate(Plate):
     """A second plate on the same jaw, above or below the first, with screws of its own."""
 
@@ -397,10 +409,12 @@ class Scenario(Section):
     plate: Plate
     screws: Screws
     second_plate: SecondPlate | None = Field(default=None, description="left out: one plate")
+    graft: Graft | None = Field(default=None, description="left out: the defect stays empty")
     irradiation: Irradiation | None = Field(default=None, description="left out or null: a healthy jaw")
     loading: Loading
     simulate: Simulate
     mesh: MeshChoice = Field(default_factory=MeshChoice)
+    solver: Literal["auto", "pardiso", "rslab", "superlu", "multigrid"] = "auto"
     parameters: Overrides = Field(default_factory=dict, description="parameter name to value with unit")
 
     _source: Source = PrivateAttr(default_factory=Source)

@@ -126,7 +126,7 @@ def test_converging_axes_are_spread_within_the_allowed_tilt() -> None:
     axes = np.array([[0.28, 0.96, 0], [-0.28, 0.96, 0]])
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     far = BonePiece("A", (CutPlane(np.array([100.0, 0, 0]), np.array([1.0, 0, 0])),))
-    turned = spread_axes(BLOCK, parameters, heads, axes, screw_thread(parameters, "locking-2.4"), [far, far])
+    turned = spread_axes([BLOCK, BLOCK], parameters, heads, axes, screw_thread(parameters, "locking-2.4"), [far, far])
     screws = [
         replace(put(tuple(h), tuple(a)), name=f"screw-{k}") for k, (h, a) in enumerate(zip(heads, turned, strict=True))
     ]
