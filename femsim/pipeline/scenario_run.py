@@ -29,6 +29,7 @@ from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
 from femsim.report import write_report
 from femsim.results import RunFolder, records, write_table, write_text
+from femsim.results.radiation import bone_regions, course_places, course_rows, dose_volume_rows, histogram_rows
 from femsim.results.rows import event_rows, parameter_rows, patch_rows, screw_rows, timeline_rows, tissue_rows
 from femsim.scenario import Scenario, dump_scenario
 from femsim.tissue.contributions import contributions
@@ -146,6 +147,21 @@ class ScenarioRun:
         dose, state = setting.tissue.eqd2(points), setting.tissue.at_surgery(points)
         write_table(self.folder / "tissue.csv", tissue_rows(setting.operation, built.model, dose, state))
         records.write_model_fields(self.folder, "surgery", built.model, field, dose, state)
+        if setting.tissue.courses:
+            self.radiation(setting, built, points, dose)
+
+    def radiation(self, setting: Setting, built: Construct, points: np.ndarray, eqd2: np.ndarray) -> None:
+        """Write dose-volume numbers and histograms of the bone, and the tissue around screws over the years."""
+        volumes = built.model.space.quadrature_volumes()[built.model.bone_cells].ravel()
+        regions = bone_regions(setting.operation, points)
+        doses = {"physical": setting.tissue.physical(points), "EQD2": eqd2}
+        self.record["dose_volume"] = dose_volume_rows(regions, doses, volumes)
+        write_table(self.folder / "dose_volume.csv", self.record["dose_volume"])
+        write_table(self.folder / "dose_histogram.csv", histogram_rows(regions, doses, volumes))
+        patches = built.patches
+        around = patches.per_screw(patches.area * built.eqd2) / patches.per_screw(patches.area)
+        places = course_places(dict(zip(patches.screw_names, map(float, around), strict=True)))
+        write_table(self.folder / "courses.csv", course_rows(places, setting.tissue.table))
 
     def evolve(self, setting: Setting, case: LooseningCase, resume: bool) -> Outcome:
         """Advance through the years; a stop leaves tables up to the last checkpoint."""

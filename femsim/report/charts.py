@@ -1,4 +1,4 @@
-"""Charts of a run as SVG text: courses of every screw, tissue along the jaw, hardware stress, unrolled interfaces."""
+"""Charts of a run as SVG text: screws over time, dose and tissue along the jaw and over time, stress, interfaces."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 DAYS_PER_MONTH = 30.4
+QUOTED_DOSES = (50.0, 60.0)
+"""Gy; lines in the histogram at V50 and V60."""
+QUOTED_SHARE = 30.0
+"""Percent; line in the histogram at D30."""
+COURSES = {
+    "vessels": "vessels V [-]",
+    "oxygen_mmhg": "oxygen p [mmHg]",
+    "cells": "bone-forming cells C [-]",
+    "activity": "activity Φ = C O [-]",
+    "osteocytes": "osteocytes N [-]",
+    "toughness": "matrix quality Q [-]",
+    "young_cortical": "cortical modulus [-]",
+    "young_cancellous": "cancellous modulus [-]",
+    "strength_cortical": "cortical strength [-]",
+    "bonded": "contact of a still screw B [-]",
+}
+"""Columns of ``courses.csv`` with their labels; the last one, of a screw and from surgery on, has more room."""
 
 
 def screw_courses(run: RunData) -> str:
@@ -83,26 +100,80 @@ def tissue_strips(run: RunData) -> str:
     rows = run.tissue
     s = np.array([row["s_mm"] for row in rows])
     strips = (
-        (("eqd2_gy",), ("dose (EQD2)",), "Gy"),
-        (("vessels", "osteocytes", "cells"), ("vessels", "osteocytes", "osteogenic cells"), "of healthy"),
-        (("oxygen_mmhg",), ("oxygen",), "mmHg"),
-        (
-            ("young_cortical", "young_cancellous", "strength_cortical"),
-            ("cortical E", "cancellous E", "strength"),
-            "of healthy",
-        ),
+        ("dose [Gy]", {"eqd2_gy": "EQD2"}),
+        ("vessels [-]", {"vessels": "vessels"}),
+        ("oxygen [mmHg]", {"oxygen_mmhg": "oxygen pressure"}),
+        ("cells [-]", {"cells": "bone-forming cells", "osteocytes": "osteocytes"}),
+        ("modulus [-]", {"young_cortical": "cortical bone", "young_cancellous": "cancellous bone"}),
+        ("strength [-]", {"strength_cortical": "cortical bone"}),
     )
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10.4, 6.2))
+        figure = Figure(figsize=(10.4, 8.6))
         axes = figure.subplots(len(strips), 1, sharex=True)
-        for ax, (columns, labels, unit) in zip(axes, strips, strict=True):
-            for number, (column, label) in enumerate(zip(columns, labels, strict=True)):
+        for ax, (unit, columns) in zip(axes, strips, strict=True):
+            for number, (column, label) in enumerate(columns.items()):
                 ax.plot(s, [row[column] for row in rows], label=label, lw=1.7, **_line(number))
             ax.set_ylabel(unit)
-            ax.set_ylim(bottom=0)
+            _from_zero(ax)
             ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
             _mark_operation(ax, run)
+        figure.align_ylabels(axes)
         axes[-1].set_xlabel("position along the jaw [mm]: right side negative, midline 0, left side positive")
+        return _svg(figure)
+
+
+def dose_histograms(run: RunData) -> str:
+    """Cumulative dose-volume histograms of the bone that stays, whole and by piece: physical dose and EQD2."""
+    kinds = list(dict.fromkeys(row["dose"] for row in run.histogram))
+    regions = list(dict.fromkeys(row["region"] for row in run.histogram))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 3.6))
+        axes = np.atleast_1d(figure.subplots(1, len(kinds), sharey=True))
+        for ax, kind in zip(axes, kinds, strict=True):
+            for number, region in enumerate(regions):
+                own = [row for row in run.histogram if row["dose"] == kind and row["region"] == region]
+                dose, volume = ([row[name] for row in own] for name in ("dose_gy", "volume_percent"))
+                ax.plot(dose, volume, label=region, lw=1.9, **_line(number))
+            for level in QUOTED_DOSES:
+                ax.axvline(level, color="#777", lw=0.9, ls=(0, (1, 2)), zorder=0)
+            ax.axhline(QUOTED_SHARE, color="#777", lw=0.9, ls=(0, (1, 2)), zorder=0)
+            ax.set(xlabel=f"{kind if kind == 'EQD2' else kind + ' dose'} [Gy]", xlim=(0, None), ylim=(0, 103))
+        axes[0].set_ylabel("volume that receives at least it [%]")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside right center", frameon=False, handlelength=3.2)
+        return _svg(figure)
+
+
+def tissue_courses(run: RunData) -> str:
+    """Tissue around the most and the least irradiated screw, from the end of radiotherapy to the horizon."""
+    places = list(dict.fromkeys(row["place"] for row in run.courses))
+    start = min(row["day"] for row in run.courses) / DAYS_PER_MONTH
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 9.6))
+        rows = 1 + -(-(len(COURSES) - 1) // 3)
+        grid = figure.add_gridspec(rows, 3)
+        panels = [figure.add_subplot(grid[k // 3, k % 3]) for k in range(len(COURSES) - 1)]
+        panels.append(figure.add_subplot(grid[-1, :2]))
+        for ax, (column, label) in zip(panels, COURSES.items(), strict=True):
+            for number, place in enumerate(places):
+                own = [row for row in run.courses if row["place"] == place]
+                healthy = own[0]["eqd2_gy"] == 0.0
+                months = np.array([row["day"] for row in own]) / DAYS_PER_MONTH
+                style = {"color": "#777", "ls": (0, (1, 1.5))} if healthy else _line(number)
+                name = place if healthy else f"{place}, {own[0]['eqd2_gy']:.0f} Gy EQD2"
+                ax.plot(months, [row[column] for row in own], label=name, lw=1.7, **style)
+            ax.axvline(0.0, color="#444", lw=1.1)
+            ax.set_ylabel(label)
+            _from_zero(ax)
+            ax.set_xlim(start - 1, None)
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "size": 8.5}
+        panels[0].annotate("surgery", (0, 0.03), xytext=(3, 0), color="#444", **place)
+        for ax in panels[-4:]:
+            ax.set_xlabel("months since surgery")
+        handles, labels = panels[-1].get_legend_handles_labels()
+        words = figure.add_subplot(grid[-1, 2])
+        words.axis("off")
+        words.legend(handles, labels, loc="center left", frameon=False, handlelength=3.2)
         return _svg(figure)
 
 
@@ -158,6 +229,11 @@ def _unrolled(patches: Sequence[dict[str, Any]], screw: str) -> np.ndarray:
 
 def _line(number: int) -> dict[str, Any]:
     return {"color": COLOURS[number % len(COLOURS)], "ls": LINES[(number // len(COLOURS) + number) % len(LINES)]}
+
+
+def _from_zero(ax: Axes) -> None:
+    """Start the axis at 0, with room above a course that never leaves its highest value."""
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
 
 
 def _mark_events(ax: Axes, run: RunData) -> None:

@@ -13,9 +13,11 @@ from markupsafe import Markup
 from femsim.errors import FemsimError
 from femsim.report import charts, words
 from femsim.report.read import RunData, read_run
-from femsim.report.scenes import PICTURES, render_run
+from femsim.report.scenes import PICTURES, TISSUE_PICTURES, render_run
 from femsim.results import RunFolder, write_text
+from femsim.results.rows import STRIP_STEP
 
+CHART = Markup('<div class="scroll"><img class="chart" src="{}" alt="{}"></div>')
 WEAKEST_FIRST = {"assumed": 0, "derived": 1, "recalled": 2, "found": 3}
 
 
@@ -60,16 +62,18 @@ def render_page(run: RunData, missing_pictures: str = "") -> str:
         record=run.record,
         headline=words.headline(run),
         answer=words.answer(run),
-        pictures=_pictures(run.folder),
+        pictures=_pictures(run.folder, PICTURES),
+        tissue_pictures=_pictures(run.folder, TISSUE_PICTURES),
         missing_pictures=missing_pictures,
         charts=_charts(run),
+        strip_step=STRIP_STEP,
         parameters=sorted(run.record.get("parameters", []), key=lambda entry: WEAKEST_FIRST[entry["mark"]]),
     )
 
 
-def _pictures(folder: RunFolder) -> list[dict[str, str]]:
+def _pictures(folder: RunFolder, captions: Mapping[str, str]) -> list[dict[str, str]]:
     found = []
-    for name, caption in PICTURES.items():
+    for name, caption in captions.items():
         path = folder / "pictures" / f"{name}.png"
         if path.is_file():
             found.append({"name": name, "caption": caption, "data": _data_uri("image/png", path.read_bytes())})
@@ -89,6 +93,8 @@ def _charts(run: RunData) -> dict[str, Markup]:
             run.tissue,
             "Dose, vessels, oxygen, cells, stiffness along the jaw",
         ),
+        "histogram": (charts.dose_histograms, run.histogram, "Cumulative dose-volume histograms of the jaw"),
+        "courses": (charts.tissue_courses, run.courses, "Tissue around screws from the end of radiotherapy on"),
         "hardware": (charts.hardware_bars, run.hardware, "Stress of plate and screws against yield and endurance"),
         "interface": (
             charts.interface_maps,
@@ -100,7 +106,7 @@ def _charts(run: RunData) -> dict[str, Markup]:
     for name, (make, available, alt) in makers.items():
         if available:
             source = _data_uri("image/svg+xml", make(run).encode("utf-8"))
-            images[name] = Markup('<img class="chart" src="{}" alt="{}">').format(Markup(source), alt)
+            images[name] = CHART.format(Markup(source), alt)
     return images
 
 

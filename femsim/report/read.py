@@ -11,6 +11,10 @@ import numpy as np
 
 from femsim.results import RunFolder
 
+TABLES = ("timeline", "tissue", "hardware", "patches", "dose_histogram", "courses")
+LEAST_DOSE = 0.5
+"""Gy EQD2 in a slice of jaw below which pictures of dose and tissue have one colour."""
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -22,7 +26,7 @@ class RunData:
         Where it came from.
     record : dict
         ``run.json``.
-    timeline, tissue, hardware, patches : list of dict
+    timeline, tissue, hardware, patches, histogram, courses : list of dict
         Rows of the tables; numbers as floats; empty when the run did not come that far.
     """
 
@@ -32,11 +36,18 @@ class RunData:
     tissue: list[dict[str, Any]]
     hardware: list[dict[str, Any]]
     patches: list[dict[str, Any]]
+    histogram: list[dict[str, Any]]
+    courses: list[dict[str, Any]]
 
     @property
     def screws(self) -> list[dict[str, Any]]:
         """Rows of the screw table."""
         return list(self.record.get("screws", []))
+
+    @property
+    def irradiated(self) -> bool:
+        """Whether any bone has a dose."""
+        return any(row["eqd2_gy"] > LEAST_DOSE for row in self.tissue)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -51,11 +62,7 @@ class RunData:
 
 def read_run(folder: RunFolder) -> RunData:
     """Load a run folder's record and tables."""
-    return RunData(
-        folder,
-        folder.record(),
-        *(read_table(folder / f"{name}.csv") for name in ("timeline", "tissue", "hardware", "patches")),
-    )
+    return RunData(folder, folder.record(), *(read_table(folder / f"{name}.csv") for name in TABLES))
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

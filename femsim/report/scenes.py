@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +26,65 @@ LABEL_HEIGHT = 6.5
 """Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
 HEAD_RAISED = 0.25
 """Screws are drawn this far out of the plate [mm]."""
+BONE_GLOW = 0.55
+"""Share of light that has no direction: shading must not turn a colour into another one of the scale."""
+FLAT = 1e-3
+"""A scale narrower than this shows rounding, and values so little beyond a round number end there."""
 RENDER_SECONDS = 300
 """A software renderer needs seconds per picture; past this it hangs."""
+
+
+
+@dataclass(frozen=True)
+class BoneField:
+    """How one field of the bone is shown.
+
+    Attributes
+    ----------
+    column : str
+        Cell array of ``fields/surgery.vtu``.
+    title : str
+        Quantity and unit, on the colour scale.
+    colours : str
+        A perceptually uniform colour map, readable for colour-blind people and in grey.
+    low, high : float or None
+        Ends of the scale; None takes a round number beyond the values.
+    even : bool
+        Whether the field is even enough in space to be drawn without the edges of elements.
+    """
+
+    column: str
+    title: str
+    colours: str
+    low: float | None = 0.0
+    high: float | None = 1.0
+    even: bool = True
+
+
+BONE_FIELDS = {
+    "dose": BoneField("eqd2", "dose, EQD2 [Gy]", "plasma", high=None),
+    "vessels": BoneField("vessels", "vessels, fraction of healthy bone [-]", "viridis"),
+    "oxygen": BoneField("oxygen", "oxygen pressure [mmHg]", "viridis", high=None),
+    "cells": BoneField("cells", "bone-forming cells, fraction of healthy bone [-]", "viridis"),
+    "stiffness": BoneField(
+        "young_ratio", "Young's modulus, fraction of healthy bone [-]", "cividis", low=None, even=False
+    ),
+}
 
 PICTURES = {
     "operation": "Plate and screws on the jaw. The removed part is shown transparent.",
     "closeup": "Screws at the end of the run, coloured by their motion against bone; loose screws are named in red.",
     "stress": "Von Mises stress in plate and screws under the first task at full bite force, on the day of surgery.",
-    "dose": "Dose in the bone, as EQD2.",
-    "stiffness": "Stiffness of the bone on the day of surgery, as a fraction of healthy bone at the same place.",
 }
+TISSUE_PICTURES = {
+    "dose": "Dose in the bone, as EQD2.",
+    "vessels": "Vessels on the day of surgery: hypovascularity.",
+    "oxygen": "Mean oxygen pressure of the bone on the day of surgery: hypoxia.",
+    "cells": "Bone-forming cells on the day of surgery: hypocellularity.",
+    "stiffness": "Young's modulus on the day of surgery over that of healthy bone at the same place; cancellous bone, "
+    "seen in the cut faces, loses more than cortical bone.",
+}
+"""Shown for irradiated jaws; a healthy one is of one colour."""
 
 
 def render_run(folder: RunFolder) -> None:
@@ -128,35 +179,39 @@ def draw_stress(plotter: pv.Plotter, run: RunData) -> None:
     _view(plotter, surfaces, zoom=1.0, focus="plate")
 
 
-def draw_dose(plotter: pv.Plotter, run: RunData) -> None:
-    """Dose on the surface of the bone."""
-    _draw_bone_field(plotter, run, "eqd2", "viridis", "dose, EQD2 [Gy]", None)
-
-
-def draw_stiffness(plotter: pv.Plotter, run: RunData) -> None:
-    """Relative stiffness of the bone."""
-    _draw_bone_field(plotter, run, "young_ratio", "cividis", "stiffness, fraction of healthy bone [-]", (None, 1.0))
-
-
-def _draw_bone_field(
-    plotter: pv.Plotter,
-    run: RunData,
-    field: str,
-    cmap: str,
-    title: str,
-    limits: tuple[float | None, float | None] | None,
-) -> None:
+def draw_bone_field(plotter: pv.Plotter, run: RunData, shown: BoneField) -> None:
+    """One field on the surface of the bone on the day of surgery, with plate and screws."""
     grid = _grid(run.folder, "surgery")
-    bone = grid.extract_cells(np.asarray(grid.cell_data["region"]) == 1).extract_surface(algorithm=None)
-    values = np.asarray(bone.cell_data[field])
-    low, high = limits or (0.0, None)
-    clim = (float(values.min()) if low is None else low, max(float(values.max()), 1e-9) if high is None else high)
-    if clim[1] - clim[0] < 1e-6:  # a healthy or uniform jaw still needs a colour scale
-        clim = (clim[0] - 0.5, clim[1]) if clim[0] > 0.5 else (clim[0], clim[0] + 1.0)
+    bone = grid.extract_cells(np.asarray(grid.cell_data["region"]) == 1)
+    values = np.asarray(bone.cell_data[shown.column])
+    ticks = scale_ticks(float(values.min()), float(values.max()), shown.low, shown.high)
+    if shown.even:
+        bone = bone.cell_data_to_point_data()
     surfaces = _surfaces(run.folder)
-    plotter.add_mesh(bone, scalars=field, cmap=cmap, clim=clim, scalar_bar_args=_bar(title))
+    plotter.add_mesh(
+        bone.extract_surface(algorithm=None),
+        scalars=shown.column,
+        cmap=shown.colours,
+        clim=(ticks[0], ticks[-1]),
+        ambient=BONE_GLOW,
+        diffuse=1.0 - BONE_GLOW,
+        scalar_bar_args=_bar(shown.title, len(ticks)),
+    )
     _draw_hardware(plotter, surfaces)
     _view(plotter, surfaces, zoom=1.02)
+
+
+def scale_ticks(least: float, greatest: float, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """Evenly spaced round numbers from ``low`` to ``high``, or from below the least to above the greatest value.
+
+    A field of one value still gets a scale, one unit wide.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    bottom, top = least if low is None else low, greatest if high is None else high
+    if top - bottom < FLAT:
+        bottom, top = (bottom - 1.0, bottom) if low is None else (bottom, bottom + 1.0)
+    return np.asarray(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top - FLAT))
 
 
 def _draw_hardware(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData]) -> None:
@@ -210,7 +265,7 @@ def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float,
     plotter.renderer.reset_camera_clipping_range()
 
 
-def _bar(title: str) -> dict[str, Any]:
+def _bar(title: str, labels: int = 5) -> dict[str, Any]:
     return {
         "title": title + "\n",  # the empty line keeps the title clear of the numbers
         "title_font_size": 26,
@@ -219,7 +274,7 @@ def _bar(title: str) -> dict[str, Any]:
         "position_y": 0.02,
         "width": 0.6,
         "height": 0.11,
-        "n_labels": 5,
+        "n_labels": labels,
         "color": "black",
         "fmt": "%.3g",
     }
@@ -256,8 +311,10 @@ SCENES: dict[str, tuple[Callable[[pv.Plotter, RunData], None], str]] = {
     "operation": (draw_operation, "surfaces/plate.vtp"),
     "closeup": (draw_closeup, "fields/end.vtu"),
     "stress": (draw_stress, "fields/surgery.vtu"),
-    "dose": (draw_dose, "fields/surgery.vtu"),
-    "stiffness": (draw_stiffness, "fields/surgery.vtu"),
+    **{
+        name: (partial(draw_bone_field, shown=shown), "fields/surgery.vtu")
+        for name, shown in BONE_FIELDS.items()
+    },
 }
 
 
@@ -265,7 +322,7 @@ def render_here(path: Path) -> None:
     """Render every picture in this process; crashes with VTK where there is no GL library."""
     run = read_run(RunFolder(path))
     for name, (draw, needed) in SCENES.items():
-        if not (path / needed).is_file():
+        if not (path / needed).is_file() or (name in TISSUE_PICTURES and not run.irradiated):
             continue
         plotter = _plotter(off_screen=True)
         plotter.enable_anti_aliasing("ssaa")

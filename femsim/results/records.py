@@ -68,6 +68,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
         "evolution": None,
         "warnings": [],
         "mechanisms": [],
+        "dose_volume": [],
     }
 
 
@@ -109,7 +110,11 @@ def mesh_record(mesh: Mesh, key: str) -> dict[str, Any]:
 def write_plan_surfaces(folder: RunFolder, operation: Operation) -> None:
     """Surfaces of a planned operation."""
     gone = _removed_triangles(operation)
-    _write_surfaces(folder, operation, operation.bone.points, operation.bone.triangles[~gone], gone)
+    kept = [Surface(operation.bone.points, operation.bone.triangles[~gone])]
+    if operation.graft is not None:
+        kept += [strut.surface for strut in operation.graft.struts]
+    bone = merge_surfaces(kept)
+    _write_surfaces(folder, operation, bone.points, bone.triangles, gone)
 
 
 def write_run_surfaces(folder: RunFolder, operation: Operation, mesh: Mesh) -> None:

@@ -1,4 +1,4 @@
-"""Dose-volume table of a bone: mean, near-maximum and the share above stated doses."""
+"""Dose-volume table and cumulative histogram of a bone: mean, near-maximum and the share above stated doses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from femsim.errors import InputError
 
@@ -14,6 +14,8 @@ CUSTOMARY_LEVELS = (50.0, 60.0)
 """Doses [Gy] at which jaw volumes are usually quoted; only names of columns, no result depends on them."""
 CUSTOMARY_SHARES = (30.0,)
 """Percent of the volume for which the least dose is usually quoted."""
+LEVEL_SLACK = 1e-9
+"""Share of a level by which a dose may miss it: a jaw at 60 Gy throughout has V60 = 100 % whatever the rounding."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,45 @@ def dose_volume_table(
     >>> dose_volume_table([70.0, 55.0, 20.0, 0.0], [1.0, 1.0, 1.0, 1.0]).volume_above
     {50.0: 50.0, 60.0: 25.0}
     """
+    dose, volume = _checked(doses, volumes)
+    order = np.argsort(-dose, kind="stable")
+    filled = np.cumsum(volume[order]) * (100.0 / volume.sum())
+    to_share = {
+        float(share): float(dose[order][min(int(np.searchsorted(filled, share)), len(dose) - 1)]) for share in shares
+    }
+    above = dict(zip(map(float, levels), map(float, volume_above(dose, volume, levels)), strict=True))
+    return DoseVolume(float(volume.sum()), float(dose @ volume / volume.sum()), float(dose.max()), to_share, above)
+
+
+def volume_above(doses: ArrayLike, volumes: ArrayLike, levels: ArrayLike) -> NDArray[np.float64]:
+    """Percent of the volume that receives at least each level: the cumulative dose-volume histogram.
+
+    Parameters
+    ----------
+    doses, volumes : array_like, (n,)
+        As in :func:`dose_volume_table`.
+    levels : array_like, (k,)
+        Gy, in any order.
+
+    Returns
+    -------
+    ndarray, (k,)
+        100 at level 0, never rising with the level.
+
+    Examples
+    --------
+    >>> volume_above([70.0, 20.0], [1.0, 3.0], [0.0, 20.0, 50.0, 80.0])
+    array([100., 100.,  25.,   0.])
+    """
+    dose, volume = _checked(doses, volumes)
+    order = np.argsort(dose, kind="stable")
+    below = np.concatenate([np.zeros(1), np.cumsum(volume[order])])
+    wanted = np.asarray(levels, dtype=float) * (1.0 - LEVEL_SLACK)
+    first = np.searchsorted(dose[order], wanted, side="left")
+    return np.asarray(100.0 * (below[-1] - below[first]) / below[-1])
+
+
+def _checked(doses: ArrayLike, volumes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     dose, volume = np.asarray(doses, dtype=float), np.asarray(volumes, dtype=float)
     if dose.ndim != 1 or dose.shape != volume.shape or not len(dose):
         raise InputError(
@@ -83,13 +124,6 @@ def dose_volume_table(
     for name, values in (("dose", dose), ("volume", volume)):
         if not np.all(np.isfinite(values)) or values.min() < 0.0:
             raise InputError(f"a {name} of a piece of bone is {values.min():g}; finite values of 0 or more are needed")
-    total = float(volume.sum())
-    if total <= 0.0:
+    if volume.sum() <= 0.0:
         raise InputError("the pieces of bone have no volume; a dose-volume table needs some")
-    order = np.argsort(-dose, kind="stable")
-    filled = np.cumsum(volume[order]) * (100.0 / total)
-    to_share = {
-        float(share): float(dose[order][min(int(np.searchsorted(filled, share)), len(dose) - 1)]) for share in shares
-    }
-    above = {float(level): float(volume[dose >= level].sum() * 100.0 / total) for level in levels}
-    return DoseVolume(total, float(dose @ volume / total), float(dose.max()), to_share, above)
+    return dose, volume
