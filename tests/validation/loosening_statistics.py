@@ -1,4 +1,4 @@
-"""What an ensemble of jaws says about loosening: shares, medians, hazard ratio, and distance from the clinical clock."""
+"""What an ensemble of jaws says about loosening: shares, medians, hazard ratio, misfit to the clinical clock."""
 
 from __future__ import annotations
 
