@@ -67,10 +67,7 @@ def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, 
         notices += [f"radiotherapy course {k + 1}: {sentence}" for sentence in said]
     if given is not None:
         if grafts:
-            inside = np.any([graft.contains(_kept(operation)) for graft in grafts], axis=0)
-            notices.append(
-                f"bone of a graft placed after radiotherapy has no dose; it holds {inside.mean():.0%} of the given bone"
-            )
+            notices.append("bone of a graft placed after radiotherapy has no dose")
         notices += [f"radiotherapy: the mechanism {name} is switched off" for name in given.switched_off or ()]
         notices += [f"radiotherapy: the law of {name} is {law.name} of the user" for name, law in given.laws()]
     return tuple(courses), tuple(notices)
@@ -97,14 +94,15 @@ def laws_of(scenario: Scenario, constants: TissueConstants, highest: float) -> L
 
 
 def _grafts(scenario: Scenario, operation: Operation) -> tuple[Body, ...]:
-    """Return the bodies of bone that was placed after radiotherapy."""
+    """Return the bodies of bone that was placed after radiotherapy: by this operation, and as the scenario names it."""
+    own: tuple[Body, ...] = () if operation.graft is None else (operation.graft,)
     if scenario.irradiation is None or scenario.irradiation.graft is None:
-        return ()
+        return own
     key: KeyPath = ("irradiation", "graft", "path")
     matrix = _Place(scenario, operation, ()).matrix
     with _named(scenario.source.at(key)):
         surface = read_surface(scenario.files[key]).transformed(matrix[:3, :3], matrix[:3, 3])
-        return (checked_closed(surface, "graft"),)
+        return (*own, checked_closed(surface, "graft"))
 
 
 def _kept(operation: Operation) -> np.ndarray:

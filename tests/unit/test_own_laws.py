@@ -229,3 +229,21 @@ def test_graft_outside_the_grid():
     assert course.dose([[-10.0, 0.0, 0.0], [10.0, 0.0, 0.0]]).tolist() == [0.0, 50.0]
     with pytest.raises(InputError, match="unknown"):
         course.dose([[-30.0, 0.0, 0.0]])
+
+
+def test_graft_of_this_operation_has_no_dose():
+    """Struts that this operation brings have no dose, whatever the field; the stumps beside them have theirs."""
+    values = {
+        **bench_values(dose=60.0),
+        "jaw": {"parametric": {}},
+        "resection": {"side": "left", "from": 34, "to": 36},
+        "screws": {"preset": "locking-2.4", "per_stump": 3},
+        "graft": {},
+        "loading": {"tasks": [{"bite": "right-first-molar", "force": "100 N"}]},
+    }
+    setting = prepare(scenario_from_mapping(values), Hooks())
+    assert setting.operation.graft is not None
+    inside = np.array([strut.surface.points.mean(axis=0) for strut in setting.operation.graft.struts])
+    assert not setting.tissue.eqd2(inside).any()
+    assert set(setting.tissue.eqd2(setting.operation.screws[0].tip[None])) == {60.0}
+    assert any("placed after radiotherapy has no dose" in text for text in setting.operation.warnings)
