@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,11 @@ from femsim.geometry.arch import Arch
 from femsim.geometry.graft import Graft
 from femsim.geometry.jaw_sites import jaw_bites, jaw_foundations, jaw_loads
 from femsim.geometry.muscles import activation_patterns
-from femsim.geometry.plan import GraftPlan, PlatePlan, SegmentPlan
+from femsim.geometry.plan import GraftPlan, PlatePlan, SegmentPlan, Structure
 from femsim.geometry.plate import Plate
 from femsim.geometry.plating import put_plate
 from femsim.geometry.resection import Resection, combined
-from femsim.geometry.screws import Screw, check_screws
+from femsim.geometry.screws import Screw, check_screws, segment_distance
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
@@ -58,6 +59,8 @@ class Operation:
         Points (n, 3) to cortical thickness (n,) [mm].
     graft : Graft or None
         Fibula in the defects.
+    structures : tuple of Structure
+        What screws should keep clear of.
     warnings : tuple of str
         What a surgeon should look at; nothing here stops the run.
     activations : mapping of str to mapping
@@ -76,6 +79,7 @@ class Operation:
     jaw: Jaw | None
     cortical_thickness: Callable[[np.ndarray], np.ndarray]
     graft: Graft | None = None
+    structures: tuple[Structure, ...] = ()
     warnings: tuple[str, ...] = ()
     activations: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -144,6 +148,7 @@ class Operation:
                     "plate_clearance": tuple(round(float(c), 2) for c in plate.clearance),
                 }
             )
+            rows[-1] |= {f"to_{one.name}": round(structure_gap(screw, one), 2) for one in self.structures}
         return rows
 
     def cortical_engagement(self, screw: Screw) -> float:
@@ -198,6 +203,7 @@ def plan_operation(
     plates: Sequence[PlatePlan] = (PlatePlan(),),
     bites: Sequence[str] | None = None,
     graft: GraftPlan | None = None,
+    keep_clear: Sequence[Structure] = (),
     detached: Sequence[str] = (),
 ) -> Operation:
     """Plan the resection of one or several segments of a jaw, bridged by locking plates.
@@ -215,6 +221,8 @@ def plan_operation(
         Fibula in every defect, carried by the first plate.
     bites : sequence of str, optional
         Bites to prepare; every standard bite whose teeth remain when not given.
+    keep_clear : sequence of Structure
+        What screws should keep clear of; a conflict is told, not refused.
     detached : sequence of str
         Muscles detached besides those lost with the segment (``"AT_left"``).
 
@@ -247,6 +255,7 @@ def plan_operation(
         remarks += told
     check_screws(screws, parameters)
     _check_apart(made, screws, parameters)
+    remarks += _conflicts(screws, keep_clear)
     loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
     kept = {site.name for site in loads}
     return Operation(
@@ -262,6 +271,7 @@ def plan_operation(
         jaw=jaw,
         cortical_thickness=ArchCortex.from_parameters(arch, parameters),
         graft=filled,
+        structures=tuple(keep_clear),
         warnings=tuple(remarks),
         activations={
             pattern: {name: value for name, value in values.items() if name in kept}
@@ -291,6 +301,24 @@ def _check_apart(plates: Sequence[Plate], screws: Sequence[Screw], parameters: P
                         f"{screw.name}: it comes within {max(gap, 0.0):.1f} mm of {plate.name}, at least {least:g} mm "
                         "are needed; choose heights farther apart or leave its hole empty"
                     )
+
+
+def structure_gap(screw: Screw, structure: Structure) -> float:
+    """Least bone between a screw and a structure [mm]; negative where the screw runs through it."""
+    ends = screw.head + np.array([[screw.bone_entry], [screw.length]]) * screw.axis
+    axes = [segment_distance((ends[0], ends[1]), piece) for piece in pairwise(np.asarray(structure.points))]
+    return min(axes) - screw.diameter / 2 - structure.radius
+
+
+def _conflicts(screws: Sequence[Screw], structures: Sequence[Structure]) -> list[str]:
+    found = []
+    for structure in structures:
+        for screw in screws:
+            gap = structure_gap(screw, structure)
+            if gap < structure.distance:
+                where = f"passes {gap:.1f} mm from" if gap > 0 else f"runs {-gap:.1f} mm into"
+                found.append(f"{screw.name}: {where} {structure.name}; {structure.distance:g} mm were wanted")
+    return found
 
 
 def _gap(first: Plate, second: Plate) -> float:

@@ -106,6 +106,27 @@ class ScrewPlan:
     holes: Mapping[int, HolePlan] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """Something that screws should keep clear of, as a tube about a line: the canal of the nerve, a tooth's root.
+
+    Attributes
+    ----------
+    name : str
+    points : ndarray, shape (n, 3)
+        At least two points of its centreline, in the anatomical frame [mm].
+    radius : float
+        Of the tube [mm].
+    distance : float
+        Bone wanted between it and a screw [mm].
+    """
+
+    name: str
+    points: np.ndarray
+    radius: float
+    distance: float
+
+
 @dataclass(frozen=True)
 class GraftPlan:
     """Fibula in every defect, carried by the first plate.

@@ -131,8 +131,13 @@ class Screw:
 
 def axis_distance(first: Screw, second: Screw) -> float:
     """Least distance between the axes (as segments head to tip) of two screws [mm]."""
-    a, b = first.tip - first.head, second.tip - second.head
-    offset = first.head - second.head
+    return segment_distance((first.head, first.tip), (second.head, second.tip))
+
+
+def segment_distance(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> float:
+    """Least distance between two straight segments, each given by its ends (3,) [mm]."""
+    a, b = first[1] - first[0], second[1] - second[0]
+    offset = first[0] - second[0]
     aa, ab, bb, ao, bo = a @ a, a @ b, b @ b, a @ offset, b @ offset
     denominator = aa * bb - ab * ab
     s = np.clip((ab * bo - bb * ao) / denominator, 0, 1) if denominator > 1e-12 * aa * bb else 0.0

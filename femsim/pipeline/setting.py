@@ -9,7 +9,7 @@ import numpy as np
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan
+from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan, Structure
 from femsim.geometry.shape import MandibleShape
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
@@ -110,6 +110,10 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
         parameters,
         segments=[_segment(part, bone) for part in resection.parts],
         plates=plates,
+        keep_clear=[
+            Structure(one.name, bone.frame.to_anatomical(np.array(one.points)), one.radius, one.distance)
+            for one in jaw.keep_clear
+        ],
         graft=None if graft is None else GraftPlan(struts=graft.struts, screws=graft.screws),
         bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
     )

@@ -50,6 +50,15 @@ class BenchBlock(Section):
     gap: Annotated[float, Quantity("mm", "1 mm", "100 mm")] = from_card("bench.gap")
 
 
+class Structure(Section):
+    """Something that screws should keep clear of: a tube about a line, such as the canal of the nerve or a root."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w .-]+$")]
+    points: Annotated[tuple[Point, ...], Field(min_length=2, max_length=1000)]
+    radius: Annotated[float, Quantity("mm", "0 mm", "10 mm")]
+    distance: Annotated[float, Quantity("mm", "0 mm", "10 mm")] = from_card("screws.bone_around")
+
+
 class Jaw(Section):
     """Exactly one of: a parametric jaw, a closed surface from a file, the bench block."""
 
@@ -59,6 +68,9 @@ class Jaw(Section):
         default=None, description="points in the surface file's own frame"
     )
     bench_block: BenchBlock | None = None
+    keep_clear: tuple[Structure, ...] = Field(
+        default=(), description="lines that screws should keep clear of, in the frame of the surface file"
+    )
 
     _empty = model_validator(mode="before")(empty_means_all_defaults("parametric", "bench_block"))
 
@@ -70,6 +82,12 @@ class Jaw(Section):
             raise problem(f"needs exactly one of {', '.join(kinds)}, not {' and '.join(given) or 'none of them'}")
         if self.landmarks is not None and self.surface is None:
             raise problem("landmarks are read only with a surface; remove them or name a surface", "landmarks")
+        if self.keep_clear and self.bench_block is not None:
+            raise problem("the bench block has no canal and no roots; remove this key", "keep_clear")
+        names = [structure.name for structure in self.keep_clear]
+        for k, name in enumerate(names):
+            if name in names[:k]:
+                raise problem(f"a second structure is named {name!r}; name it otherwise", "keep_clear", k, "name")
         return self
 
 

@@ -11,7 +11,7 @@ from operation_models import adult_jaw, planned, planned_with
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.jaw import jaw_from_surface
 from femsim.geometry.operation import plan_operation
-from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
+from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan, Structure
 from femsim.parameters import load_parameters
 
 
@@ -158,3 +158,23 @@ def test_two_plates_share_a_jaw() -> None:
     assert high - low == pytest.approx(12.0, abs=2.0)
     with pytest.raises(GeometryError, match="plate-1 and plate-2: they come within"):
         planned_with(34, 36, PlatePlan(height=7.0, per_stump=3), replace(upper, height=12.0))
+
+
+def test_conflicts_with_canal_and_roots_are_listed() -> None:
+    """A tube beside or through a screw is told with the bone between them; one far away is not."""
+    screw = planned_with(34, 36, PlatePlan()).screws[0]
+    middle = screw.head + 0.5 * (screw.bone_entry + screw.bone_exit) * screw.axis
+    across, along = screw.frame[0], screw.frame[1]
+    line = np.array([-20.0, 0.0, 20.0])[:, None] * along
+    structures = [
+        Structure("near", middle + 4.0 * across + line, 1.5, 2.0),
+        Structure("through", middle + 1.0 * across + line, 1.5, 2.0),
+        Structure("far", middle + 40.0 * across + line, 1.5, 2.0),
+    ]
+    operation = plan_operation(
+        adult_jaw(), load_parameters(), segments=[SegmentPlan(teeth=(34, 36))], keep_clear=structures
+    )
+    assert "screw-1: passes 1.3 mm from near; 2 mm were wanted" in operation.warnings
+    assert "screw-1: runs 1.7 mm into through; 2 mm were wanted" in operation.warnings
+    assert not any("far;" in warning for warning in operation.warnings)
+    assert operation.table()[0]["to_near"] == pytest.approx(1.3)
