@@ -63,15 +63,18 @@ def _package(name: str, version: str) -> Finding:
         return Finding(name, version, "ok")
     if name == "femsim":
         return Finding(name, "not installed", "runs from a source folder")
-    missing = "optional; SuperLU is used instead, slower" if name in OPTIONAL else "install it with pip"
+    missing = "optional; rslab is used instead" if name in OPTIONAL else "install it with pip"
     return Finding(name, "absent", missing)
 
 
 def _solver() -> Finding:
     from femsim.fem import pardiso
+    from femsim.fem.solve.direct import rslab_available
 
     if not pardiso.available():
-        return Finding("direct solver", "SuperLU", "PARDISO cannot be loaded here: small meshes only")
+        if rslab_available():
+            return Finding("direct solver", "rslab", "ok")
+        return Finding("direct solver", "SuperLU", "PARDISO and rslab cannot be loaded here: small meshes only")
     import numpy as np
     import scipy.sparse as sp
 

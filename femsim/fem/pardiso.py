@@ -19,6 +19,14 @@ ANALYSE, FACTORISE, SOLVE, FORWARD, BACKWARD, RELEASE = 11, 22, 33, 331, 333, -1
 _KIB_PER_GIB = 1024.0**2
 
 
+class TooLargeError(InputError):
+    """A factorisation needs more memory than is left."""
+
+
+class NotPositiveError(GeometryError):
+    """A pivot is zero or negative."""
+
+
 @cache
 def _entry_point() -> Any:
     """Return MKL's C entry point; pypardiso knows where its wheel put the library."""
@@ -144,13 +152,10 @@ class PardisoHandle:
             return
         n = self._matrix.shape[0]
         if error in (-2, -9):
-            raise InputError(
-                f"PARDISO ran out of memory in the {stage} of {n} unknowns "
-                f"({available_memory_gib():.1f} GiB left); use a coarser mesh or a larger machine"
+            raise TooLargeError(
+                f"PARDISO ran out of memory in the {stage} of {n} unknowns ({available_memory_gib():.1f} GiB left); "
+                "choose the solver multigrid, a coarser mesh or a larger machine"
             )
         if error == -4:
-            raise GeometryError(
-                f"the stiffness matrix of {n} unknowns is singular or not positive definite: "
-                "a body floats or is held too loosely; check supports and that plate, screws and bone touch"
-            )
+            raise NotPositiveError(f"the matrix of {n} unknowns is singular or not positive definite")
         raise ConvergenceError(f"PARDISO stopped with error {error} in the {stage} of {n} unknowns")

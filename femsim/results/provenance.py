@@ -8,7 +8,7 @@ from importlib import metadata
 
 PACKAGES = (
     "femsim", "numpy", "scipy", "numba", "scikit-fem", "meshio", "pyvista", "vtk", "pytetwild", "pypardiso", "mkl",
-    "pydantic", "ruamel.yaml", "pint", "matplotlib", "jinja2", "typer", "rich",
+    "rslab", "pyamg", "pydantic", "ruamel.yaml", "pint", "matplotlib", "jinja2", "typer", "rich",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from femsim import doctor
 from femsim.fem import pardiso
+from femsim.fem.solve import direct
 
 
 def examined() -> dict[str, doctor.Finding]:
@@ -44,6 +45,8 @@ def test_a_renderer_without_an_answer(monkeypatch):
 def test_without_pardiso(monkeypatch):
     """Without PARDISO the examination says which solver is used instead and what that means."""
     monkeypatch.setattr(pardiso, "available", lambda: False)
+    assert examined()["direct solver"].found == "rslab"
+    monkeypatch.setattr(direct, "rslab_available", lambda: False)
     found = examined()["direct solver"]
     assert found.found == "SuperLU"
     assert "small meshes only" in found.verdict
