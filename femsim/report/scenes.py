@@ -28,6 +28,8 @@ HEAD_RAISED = 0.25
 """Screws are drawn this far out of the plate [mm]."""
 BONE_GLOW = 0.55
 """Share of light that has no direction: shading must not turn a colour into another one of the scale."""
+SMALL_PICTURE = {"title_font_size": 42, "label_font_size": 38, "position_x": 0.1, "width": 0.8, "height": 0.13}
+"""Scale of a picture that stands in a row of three on the page."""
 FLAT = 1e-3
 """A scale narrower than this shows rounding, and values so little beyond a round number end there."""
 RENDER_SECONDS = 300
@@ -195,7 +197,7 @@ def draw_bone_field(plotter: pv.Plotter, run: RunData, shown: BoneField) -> None
         clim=(ticks[0], ticks[-1]),
         ambient=BONE_GLOW,
         diffuse=1.0 - BONE_GLOW,
-        scalar_bar_args=_bar(shown.title, len(ticks)),
+        scalar_bar_args={**_bar(shown.title), **SMALL_PICTURE, "n_labels": len(ticks)},
     )
     _draw_hardware(plotter, surfaces)
     _view(plotter, surfaces, zoom=1.02)
@@ -265,7 +267,7 @@ def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float,
     plotter.renderer.reset_camera_clipping_range()
 
 
-def _bar(title: str, labels: int = 5) -> dict[str, Any]:
+def _bar(title: str) -> dict[str, Any]:
     return {
         "title": title + "\n",  # the empty line keeps the title clear of the numbers
         "title_font_size": 26,
@@ -274,7 +276,7 @@ def _bar(title: str, labels: int = 5) -> dict[str, Any]:
         "position_y": 0.02,
         "width": 0.6,
         "height": 0.11,
-        "n_labels": labels,
+        "n_labels": 5,
         "color": "black",
         "fmt": "%.3g",
     }
