@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDERS = {"unit", "verification", "tendency", "validation", "regression", "restart", "hostile"}
+FOLDERS = {"unit", "verification", "tendency", "validation", "regression", "restart", "hostile", "browser"}
 REAL_JAW = Path(__file__).resolve().parents[2] / "shared" / "data" / "mandible_real.obj"
 
 

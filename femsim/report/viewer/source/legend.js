@@ -45,7 +45,13 @@ export function drawScale(holder, colours, range, marks, number) {
   const clear = (value) => steps.every((other) => Math.abs(other - value) > NEAREST * (range.high - range.low));
   steps.push(...[range.low, range.high].filter(clear));
   const ticks = steps.map((value) => tick(value, number(value), "fv-tick"));
-  const limits = marks.filter((m) => m.value >= range.low && m.value <= range.high).map((m) => tick(m.value, m.text, "fv-limit"));
+  const limits = marks.filter((m) => m.value >= range.low && m.value <= range.high).map((m) => {
+    const text = h("b", {}, m.text);
+    text.style.transform = `translateX(-${place(m.value)})`; // stays within the scale
+    const mark = tick(m.value, "", "fv-limit");
+    mark.append(text);
+    return mark;
+  });
   holder.replaceChildren(h("div", { className: "fv-limits" }, ...limits), canvas, h("div", { className: "fv-ticks" }, ...ticks));
 }
 

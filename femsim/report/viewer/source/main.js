@@ -130,7 +130,8 @@ class Viewer {
       const jumps = design.events.map((event) => {
         const screw = design.screws.find((one) => one.name === event.subject);
         const day = Math.round(event.day);
-        const text = event.kind === "screw loose" && screw ? this.say("event_loose", { label: screw.label, day }) : this.say("event_other", { text: event.text, day });
+        const key = `event_${event.kind.replaceAll(" ", "_")}`;
+        const text = this.say(key in this.payload.strings ? key : "event_other", { subject: screw ? this.say("screw", { label: screw.label }) : event.subject, text: event.text, day });
         const mark = h("i", {});
         mark.style.left = `${(100 * event.day) / Number(this.timeInput.max)}%`;
         this.eventMarks.append(mark);

@@ -34,6 +34,7 @@ uniform float coloured;
 uniform float glass;
 uniform vec3 base;
 uniform float lift;
+uniform float inside;
 varying vec3 rest;
 varying vec3 facing;
 varying float shown;
@@ -51,7 +52,7 @@ void main() {
     float lamp = 0.5 + 0.5 * dot(n, normalize(vec3(-0.35, 0.55, 0.75)));
     float spot = pow(max(dot(n, normalize(vec3(-0.2, 0.35, 0.95))), 0.0), 40.0);
     colour = base * (0.42 + 0.62 * lamp) * mix(0.8, 1.0, rim) + 0.10 * spot;
-    if (!gl_FrontFacing) colour *= 0.82;
+    if (!gl_FrontFacing) colour *= inside;
     colour = mix(colour, vec3(1.0), lift);
     if (glass > 0.0) alpha = mix(0.78, glass, smoothstep(0.0, 0.75, n.z));
   }
@@ -71,6 +72,7 @@ export function solid(colour) {
       coloured: { value: 0 },
       glass: { value: 0 },
       lift: { value: 0 },
+      inside: { value: 0.82 },
       deform: { value: 0 },
       // Written as they shall appear: no conversion between colour spaces anywhere.
       base: { value: new Color().setStyle(colour, "srgb-linear") },

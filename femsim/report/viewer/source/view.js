@@ -24,7 +24,18 @@ export class View {
     ({ centre: this.centre, radius: this.radius, box: this.box } = extent(bone.points));
     const plate = this.bodies.find((body) => body.kind === "plate");
     this.plate = extent((plate || bone).points);
+    // The point of each screw next to its head carries its number when the deformation is drawn.
+    this.tops = design.screws.map((screw, k) => {
+      const body = this.bodies.find((one) => one.screw === k);
+      return body ? { body, point: nearestPoint(body.points, screw.head) } : null;
+    });
     this.makePage();
+  }
+
+  head(k) {
+    const head = new Vector3(...this.design.screws[k].head);
+    const top = this.tops[k];
+    return top ? head.addScaledVector(new Vector3().fromArray(top.body.shift, 3 * top.point), this.look.deformation) : head;
   }
 
   layer(body) {
@@ -35,6 +46,7 @@ export class View {
       Object.assign(one, { blending: CustomBlending, blendEquation: AddEquation, blendSrc: SrcAlphaFactor, blendDst: OneMinusSrcAlphaFactor });
     }
     capMaterial.uniforms.lift.value = 0.25;
+    capMaterial.uniforms.inside.value = 1; // triangles of a section turn either way
     // The veil writes depth alone, so that only the nearest face of a glass body is blended.
     veil.colorWrite = false;
     const layer = { body, surface: new Mesh(body.surface, material), veil: new Mesh(body.surface, veil), cap: new Mesh(body.cap, capMaterial) };
@@ -167,7 +179,7 @@ export class View {
     const { eye, design } = this;
     const { back } = eye.basis();
     const placed = [];
-    const order = design.screws.map((screw, k) => [new Vector3(...screw.head).project(eye.camera), k]).sort((a, b) => a[0].x - b[0].x);
+    const order = design.screws.map((_, k) => [this.head(k).project(eye.camera), k]).sort((a, b) => a[0].x - b[0].x);
     for (const [head, k] of order) {
       const x = (0.5 + 0.5 * head.x) * w;
       const y = (0.5 - 0.5 * head.y) * tall;
@@ -228,4 +240,13 @@ function extent(points) {
   }
   const centre = new Vector3(...low).add(new Vector3(...high)).multiplyScalar(0.5);
   return { centre, box: { low, high }, radius: 0.5 * Math.hypot(...[0, 1, 2].map((i) => high[i] - low[i])) };
+}
+
+function nearestPoint(points, place) {
+  let [best, found] = [Infinity, 0];
+  for (let i = 0; i < points.length; i += 3) {
+    const distance = Math.hypot(points[i] - place[0], points[i + 1] - place[1], points[i + 2] - place[2]);
+    if (distance < best) [best, found] = [distance, i / 3];
+  }
+  return found;
 }
