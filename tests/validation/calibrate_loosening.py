@@ -53,7 +53,7 @@ from femsim.loosening.integrator import Tolerances, locate
 from femsim.loosening.rates import LooseningConstants
 from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.parameters import ParameterSet, load_parameters
-from femsim.tissue import TissueConstants, TissueTable, bonded_rate
+from femsim.tissue import TissueConstants, TissueTable, bonded_history, bonded_rate
 from femsim.tissue.dose import eqd2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,6 +82,9 @@ VARIED = (
 
 PATIENT = {"bite_force": (60.0, 200.0), "prescription": (50.0, 70.0), "months": (6.0, 60.0)}
 """Bite force from six months on [N] (published healing forces), prescribed dose [Gy], months since radiotherapy."""
+
+REST_DAYS = 120.0
+"""The dip after insertion lies in the first weeks."""
 
 FRACTIONS = 30
 HORIZON = 5 * 365.25
@@ -186,11 +189,27 @@ def load_design(path: Path) -> Design:
 
 
 def members(count: int, seed: int) -> list[dict[str, float]]:
-    """Latin hypercube over :data:`VARIED` and :data:`PATIENT`; the same for every value of the fitted constants."""
+    """Latin hypercube over :data:`VARIED` and :data:`PATIENT`; the same for every value of the fitted constants.
+
+    Contact at insertion, lag, formation and resorption of bonding come from the same experiments and are not
+    independent: combinations by which a screw at rest in healthy bone would count as loose are drawn again.
+    """
     cards = load_parameters()
-    names = [*VARIED, *PATIENT]
-    shares = qmc.LatinHypercube(len(names), rng=np.random.default_rng(seed)).random(count)
-    return [{name: quantile(cards, name, float(p)) for name, p in zip(names, row, strict=True)} for row in shares]
+    names, generator = [*VARIED, *PATIENT], np.random.default_rng(seed)
+    found: list[dict[str, float]] = []
+    while len(found) < count:
+        rows = qmc.LatinHypercube(len(names), rng=generator).random(count)
+        drawn = [{name: quantile(cards, name, float(p)) for name, p in zip(names, row, strict=True)} for row in rows]
+        found += [member for member in drawn if bonds_at_rest(member)]
+    return found[:count]
+
+
+def bonds_at_rest(member: Mapping[str, float]) -> bool:
+    """Whether bonding without motion in healthy bone keeps a screw's holding force above the threshold."""
+    cards = parameters_of(member, {})
+    tissue = TissueConstants.from_parameters(cards)
+    bonded = bonded_history(np.arange(1.0, REST_DAYS), 1.0, tissue)
+    return bool(bonded.min() > cards["loosening.loose_holding"] * tissue.Bi)
 
 
 def quantile(cards: ParameterSet, name: str, share: float) -> float:
