@@ -13,6 +13,7 @@ import numpy as np
 from femsim.errors import FemsimError, InputError
 from femsim.geometry.operation import Operation
 from femsim.geometry.surface import checked_closed, read_surface
+from femsim.parameters import ParameterSet
 from femsim.scenario import Scenario
 from femsim.tissue import (
     PUBLISHED,
@@ -35,7 +36,9 @@ from femsim.tissue.own_laws import check_laws, switched
 KeyPath = tuple[str | int, ...]
 
 
-def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, ...], tuple[str, ...]]:
+def courses_of(
+    scenario: Scenario, operation: Operation, parameters: ParameterSet
+) -> tuple[tuple[Course, ...], tuple[str, ...]]:
     """Read every course of a scenario.
 
     Returns
@@ -64,6 +67,9 @@ def courses_of(scenario: Scenario, operation: Operation) -> tuple[tuple[Course, 
                 # Here and not hours later: the box of a grid that holds the bone's surface holds all of the bone.
                 found.dose(_kept(operation))
         courses.append(found)
+        highest, limit = found.maximum / found.fractions, parameters["tissue.lq_limit"]
+        if highest > limit:
+            said = (*said, f"up to {highest:.3g} Gy per fraction; beyond {limit:g} Gy EQD2 is an extrapolation")
         notices += [f"radiotherapy course {k + 1}: {sentence}" for sentence in said]
     if given is not None:
         if grafts:

@@ -76,7 +76,7 @@ def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
     with hooks.timed("planning the operation"):
         parameters = load_parameters(scenario.overrides())
         operation = _operation(scenario, parameters)
-        courses, notices = courses_of(scenario, operation)
+        courses, notices = courses_of(scenario, operation, parameters)
         operation = replace(operation, warnings=(*operation.warnings, *notices))
         return Setting(
             scenario,

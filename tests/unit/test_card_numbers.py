@@ -19,12 +19,14 @@ DEFINITIONS = {
     "MICROMETRES_PER_MM",
     "DAYS_PER_WEEK",
     "_KIB_PER_GIB",
+    "GIB",
+    "EIGENVALUE_SAFETY",
     "SIDES",
     "RASTER_MARGIN",
     "SETTLED",
     "_MASS_LINEAR",
 }
-"""Conversions, mirror signs, a closed form and two numerical settings whose names say what they are."""
+"""Conversions, mirror signs, a closed form and numerical settings whose names say what they are."""
 
 
 def digits(value: float) -> int:

@@ -247,3 +247,12 @@ def test_graft_of_this_operation_has_no_dose():
     assert not setting.tissue.eqd2(inside).any()
     assert set(setting.tissue.eqd2(setting.operation.screws[0].tip[None])) == {60.0}
     assert any("placed after radiotherapy has no dose" in text for text in setting.operation.warnings)
+
+
+@pytest.mark.parametrize(("fractions", "told"), [(30, False), (6, False), (5, True)])
+def test_large_fractions_are_announced(fractions, told):
+    """Beyond 10 Gy per fraction the run says that the dose metric is extrapolated."""
+    courses = [{"prescription": "60 Gy", "fractions": fractions, "field": {"uniform": {}}}]
+    values = {**bench_values(), "irradiation": {"surgery_after": "6 months", "courses": courses}}
+    warnings = prepare(scenario_from_mapping(values), Hooks()).operation.warnings
+    assert any("12 Gy per fraction; beyond 10 Gy" in text for text in warnings) == told
