@@ -86,10 +86,10 @@ def test_candidates_begin_with_the_cards() -> None:
 
 def test_plate_life_by_hand(design: calibrate.Design, twelve: list[dict[str, float]]) -> None:
     """Constant load from day 0: cycles of Basquin and Goodman over strokes a day."""
-    member = {**twelve[0], "bite_force": 400.0, "scenario.load_ratio": 0.1, "scenario.cycles_per_day": 2000.0}
+    member = {**twelve[0], "bite_force": 260.0, "scenario.load_ratio": 0.1, "scenario.cycles_per_day": 2000.0}
     member |= {"loosening.pure_endurance": 250.0, "loosening.bending_knock_down": 0.5, "loosening.pure_ultimate": 550.0}
     member["loosening.fatigue_exponent"] = -0.1
-    amplitude = 0.5 * 0.9 * 400.0 / (1.0 - 0.5 * 1.1 * 400.0 / 550.0)
+    amplitude = 0.5 * 0.9 * 260.0 / (1.0 - 0.5 * 1.1 * 260.0 / 550.0)
     cycles = 1e7 * (amplitude / (0.5 * 250.0)) ** -10
     found = calibrate.fracture_day(design, member, {})
     assert found == pytest.approx(cycles / 2000.0, abs=calibrate.COARSE.event)
@@ -116,6 +116,7 @@ def test_only_pairs_count() -> None:
         {"member": 1, "arm": "irradiated", "day": 20.0, **common},
         {"member": 0, "arm": "irradiated", "day": 10.0, **common},
         {"member": 1, "arm": "healthy", "day": 200.0, **common},
+        {"member": 2, "arm": "healthy", "day": 300.0, **common},
     ]
     healthy, irradiated = calibrate.arms_of(rows)
     assert healthy.day.tolist() == [200.0]
@@ -125,13 +126,9 @@ def test_only_pairs_count() -> None:
 def test_jaw_is_followed_to_its_first_loose_screw(
     design: calibrate.Design, twelve: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gentle bite holds to the horizon in both arms; an absurd one loosens a screw, no later when irradiated."""
+    """A gentle bite holds to the horizon in both arms; a strong one loosens a screw of the irradiated jaw only."""
     monkeypatch.setattr(calibrate, "HORIZON", 400.0)
-    gentle, absurd = {**twelve[0], "bite_force": 2.0}, {**twelve[0], "bite_force": 120.0}
-    for arm in calibrate.ARMS:
-        row = calibrate.followed(design, 0, gentle, {}, arm)
-        assert (row["loose"], row["day"], row["note"]) == (False, 400.0, "")
-    healthy, irradiated = (calibrate.followed(design, 0, absurd, {}, arm) for arm in calibrate.ARMS)
-    assert healthy["loose"]
-    assert irradiated["loose"]
-    assert irradiated["day"] <= healthy["day"] < 400.0
+    for force, loose in ((2.0, (False, False)), (20.0, (False, True))):
+        rows = [calibrate.followed(design, 0, {**twelve[0], "bite_force": force}, {}, arm) for arm in calibrate.ARMS]
+        assert tuple(row["loose"] for row in rows) == loose
+        assert all(row["note"] == "" and (row["day"] == 400.0) is not row["loose"] for row in rows)
