@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from femsim.errors import MeshError
 from femsim.fem import kernels
+from femsim.fem.materials import Anisotropy
 from femsim.fem.spaces import Space
 
 LARGEST_INDEX = 2**31 - 1
@@ -72,24 +73,26 @@ def upper_pattern(space: Space) -> UpperPattern:
     if widest >= int(kernels.SKIP) - 1:
         raise MeshError(f"a mesh node has {widest} neighbours; at most {int(kernels.SKIP) - 2}: repair the mesh")
     corners = space.n_points
-    n_slots = (
-        4 * entry.size if space.degree == 1 else 10 * int(pointer[corners]) + 6 * int(entry.size - pointer[corners])
-    )
-    slots = np.empty(n_slots, dtype=np.uint16)
+    first_slot = pointer.astype(np.int64) * cells.shape[1]
+    first_slot[corners:] = first_slot[corners] + 6 * (pointer[corners:] - pointer[corners]).astype(np.int64)
+    slots = np.empty(int(first_slot[-1]), dtype=np.uint16)
     indptr = np.empty(space.n_dof + 1, dtype=np.int32)
     indices = np.empty(nnz, dtype=np.int32)
     kernels.fill_pattern(cells, pointer, entry, adjacency, buffer, bounds, corners, slots, indptr, indices)
-    return UpperPattern(indptr, indices, pointer, entry, adjacency, slots, _chunk_bounds(adjacency), widest)
+    work = adjacency + first_slot  # blocks to write and slots to sum cost about the same
+    return UpperPattern(indptr, indices, pointer, entry, adjacency, slots, _chunk_bounds(work), widest)
 
 
 def assemble_stiffness(
     space: Space,
     pattern: UpperPattern,
-    young: np.ndarray,
+    young: np.ndarray | float,
     poisson: np.ndarray | float,
     out: sp.csr_matrix | None = None,
+    *,
+    anisotropy: Anisotropy | None = None,
 ) -> sp.csr_matrix:
-    """Assemble the isotropic stiffness matrix, upper half.
+    """Assemble the stiffness matrix, upper half.
 
     Parameters
     ----------
@@ -102,6 +105,8 @@ def assemble_stiffness(
         Poisson's ratio per cell.
     out : csr_matrix, optional
         Result of an earlier call, overwritten in place: new moduli without new memory.
+    anisotropy : Anisotropy, optional
+        Cells with a full stiffness; their ``young`` and ``poisson`` are not used.
 
     Returns
     -------
@@ -116,13 +121,19 @@ def assemble_stiffness(
         raise ValueError(f"Young's modulus must be positive and finite, got a minimum of {young.min()} MPa")
     if not (poisson.min() > -1.0 and poisson.max() < 0.5):
         raise ValueError(f"Poisson's ratio must lie in (-1, 0.5), got {poisson.min()} to {poisson.max()}")
-    record = np.empty((m, 12))
+    if anisotropy is None:
+        anisotropy = Anisotropy(np.empty(0, dtype=np.int64), np.empty((0, q, 6, 6)))
+    elif anisotropy.stiffness.shape != (len(anisotropy.cells), q, 6, 6):
+        raise ValueError(f"stiffness has shape {anisotropy.stiffness.shape}; (cells, {q}, 6, 6) is wanted")
+    record = np.empty((m, kernels.RECORD))
     kernels.moments(young, poisson, space.volumes, space.barycentric, space.weights, record)
     matrix = out if out is not None else upper_csr(pattern, np.empty(pattern.nnz), space.n_dof)
     fill = kernels.fill_quadratic if space.degree == 2 else kernels.fill_linear
     fill(
         pattern.pointer, pattern.entry, pattern.adjacency, pattern.slots, pattern.bounds,
-        space.n_points, pattern.widest, space.gradients, record, matrix.data,
+        space.n_points, pattern.widest, space.gradients, record,
+        anisotropy.row_of_cell(m), np.ascontiguousarray(anisotropy.stiffness),
+        space.barycentric_derivatives(space.barycentric), space.volumes, space.barycentric, space.weights, matrix.data,
     )  # fmt: skip
     return matrix
 
@@ -134,34 +145,6 @@ def upper_csr(pattern: UpperPattern, data: np.ndarray, n_dof: int) -> sp.csr_mat
     matrix.has_sorted_indices = True
     matrix.has_canonical_format = True
     return matrix
-
-
-def assemble_stiffness_numpy(space: Space, young: np.ndarray, poisson: np.ndarray | float) -> sp.csr_matrix:
-    """Assemble the same matrix with dense element matrices in plain NumPy: the reference of the kernels in tests."""
-    m, q = space.n_cells, len(space.weights)
-    young = np.asarray(young, dtype=float)
-    young = np.broadcast_to(young[:, None] if young.ndim == 1 else young, (m, q))
-    nu = np.broadcast_to(np.asarray(poisson, dtype=float), (m,))
-    lam = nu / ((1 + nu) * (1 - 2 * nu))
-    mu = 0.5 / (1 + nu)
-    gradient = np.einsum("qak,mkd->mqad", space.barycentric_derivatives(space.barycentric), space.gradients)
-    weight = young * space.quadrature_volumes()
-    outer = np.einsum("mq,mqac,mqbd->macbd", weight, gradient, gradient)
-    trace = np.einsum("macbc->mab", outer)
-    element = lam[:, None, None, None, None] * outer + mu[:, None, None, None, None] * (
-        outer.transpose(0, 1, 4, 3, 2) + trace[:, :, None, :, None] * np.eye(3)[None, None, :, None, :]
-    )
-    width = 3 * space.cells.shape[1]
-    dofs = cell_dofs(space)
-    rows = np.repeat(dofs, width, axis=1).ravel()
-    columns = np.tile(dofs, (1, width)).ravel()
-    full = sp.coo_matrix((element.reshape(m, -1).ravel(), (rows, columns)), shape=(space.n_dof, space.n_dof))
-    return sp.triu(full.tocsr(), format="csr")
-
-
-def cell_dofs(space: Space) -> np.ndarray:
-    """Return the unknowns of every cell, (m, 3 k), node by node."""
-    return (3 * space.cells[:, :, None] + np.arange(3)).reshape(space.n_cells, -1)
 
 
 def add_symmetric(upper: sp.csr_matrix, *contributions: sp.spmatrix) -> sp.csr_matrix:

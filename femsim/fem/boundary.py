@@ -7,16 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from femsim.errors import GeometryError
 from femsim.fem.spaces import Space
-
-LEAST_FACES = 3
-"""Faces a patch has at least: fewer make a force a point load."""
-
-REACH = 3.0
-"""A boundary farther from the wanted point than this many radii is not the surface that was meant."""
 
 # Integrals of N_a N_b over a straight six-node triangle of unit area (vertices, then mid-edges 01, 12, 20).
 _MASS_QUADRATIC = (
@@ -39,67 +32,6 @@ def area_vectors(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Return normal times area of triangles, (f, 3) in mm2."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
     return 0.5 * np.cross(b - a, c - a)
-
-
-def faces_near(
-    points: np.ndarray,
-    triangles: np.ndarray,
-    point: np.ndarray,
-    radius: float,
-    *,
-    normal: np.ndarray | None = None,
-    least: int = LEAST_FACES,
-    name: str = "patch",
-) -> np.ndarray:
-    """Select the boundary triangles whose centroids lie within ``radius`` of a point, and at least ``least`` of them.
-
-    Parameters
-    ----------
-    points, triangles : arrays
-        Boundary triangles with outward orientation.
-    point : (3,) array
-        Centre of the patch, on or near the surface, mm.
-    radius : float
-        mm.
-    normal : (3,) array, optional
-        Keep only triangles that face this way (thin bone has a back side within the radius).
-    least : int
-        When fewer lie within the radius, the nearest are taken.
-    name : str
-        For the message.
-
-    Returns
-    -------
-    (k,) int array
-        Indices into ``triangles``, sorted.
-
-    Raises
-    ------
-    GeometryError
-        The surface ends farther than three radii away, or has no triangle facing ``normal``.
-    """
-    point = np.asarray(point, dtype=float)
-    triangles = np.asarray(triangles)
-    where = np.round(point, 1).tolist()
-    candidates = np.arange(len(triangles))
-    if normal is not None:
-        candidates = candidates[area_vectors(points, triangles) @ np.asarray(normal, dtype=float) > 0.0]
-    if len(candidates) < least:
-        raise GeometryError(
-            f"{name} at {where} mm: only {len(candidates)} boundary triangles face it (at least {least} needed); "
-            "check that its place is not on the resected side"
-        )
-    distance = np.linalg.norm(points[triangles[candidates]].mean(axis=1) - point, axis=1)
-    nearest = float(distance.min())
-    if nearest > REACH * radius:
-        raise GeometryError(
-            f"{name} at {where} mm: the nearest boundary is {nearest:.1f} mm away (at most {REACH * radius:.1f} mm, "
-            "three radii); check that its place is not on the resected side"
-        )
-    inside = distance <= radius
-    if np.count_nonzero(inside) < least:
-        inside = np.argsort(distance, kind="stable")[:least]
-    return np.sort(candidates[inside])
 
 
 def _face_shares(space: Space) -> np.ndarray:
@@ -182,12 +114,6 @@ def average_displacement(space: Space, triangles: np.ndarray, direction: np.ndar
     return surface_force(space, triangles, direction / length)
 
 
-def spring_stiffness(column: np.ndarray, stiffness: float) -> sp.csr_matrix:
-    """Return ``stiffness * c c^T`` (full, sparse) of a spring in N/mm on the average ``c @ u``."""
-    sparse = sp.csc_matrix(column.reshape(-1, 1))
-    return (stiffness * (sparse @ sparse.T)).tocsr()
-
-
 def bodies(tets: np.ndarray, n_points: int) -> np.ndarray:
     """Return the number of the connected body of every vertex, (n_points,) int."""
     ends = np.asarray(tets)[:, [0, 1, 2]].ravel(), np.asarray(tets)[:, [1, 2, 3]].ravel()
@@ -258,8 +184,3 @@ def _describe_body(
         numbers = np.unique(region[cells]).tolist()
         what = ", ".join((names or {}).get(number, f"region {number}") for number in numbers)
     return f"{what} ({int(cells.sum())} cells, {space.volumes[cells].sum():.2f} mm3, near {centre} mm)"
-
-
-def nearest_vertex(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the index of the vertex nearest to each target (k, 3)."""
-    return np.asarray(cKDTree(points).query(np.atleast_2d(targets))[1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+from femsim.fem.lanes import BLOCK, add_one, add_pair, combine, write_block
+
 SKIP = np.uint16(65535)
 """Slot of a node pair that belongs to the row of its other node (upper half only)."""
 
@@ -14,6 +16,13 @@ CHUNKS = 64
 # Contraction to fused multiply-add changes no result between thread counts; reassociation would not either, but is
 # left out so that a row is always summed in the order of its cells.
 _FAST = {"contract", "nsz"}
+
+RECORD = 17
+"""Doubles per isotropic cell: the table (4, 4) of 16 times the integrals of mu lambda_p lambda_s, then lambda/mu."""
+
+# Ends of the six mid-edges in the order of ``spaces.EDGES``.
+_FIRST = np.array([0, 1, 2, 0, 1, 2])
+_SECOND = np.array([1, 2, 0, 3, 3, 3])
 
 
 @nb.njit(cache=True)
@@ -110,196 +119,193 @@ def fill_pattern(cells, pointer, entry, adjacency, buffer, bounds, corners, slot
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
 def moments(young, poisson, volumes, barycentric, weights, record):  # pragma: no cover - compiled
-    """Write per cell the ten integrals of E lambda_p lambda_s (p <= s), then lambda/E and mu/E (Lame constants)."""
+    """Write the record of every cell: see :data:`RECORD`."""
     for e in nb.prange(volumes.size):
-        for k in range(10):
+        mu = 0.5 / (1.0 + poisson[e])
+        for k in range(16):
             record[e, k] = 0.0
         for q in range(weights.size):
-            weight = young[e, q] * weights[q] * volumes[e]
-            k = 0
+            weight = 16.0 * mu * young[e, q] * weights[q] * volumes[e]
             for p in range(4):
                 wp = weight * barycentric[q, p]
                 for s in range(p, 4):
-                    record[e, k] += wp * barycentric[q, s]
-                    k += 1
-        nu = poisson[e]
-        record[e, 10] = nu / ((1.0 + nu) * (1.0 - 2.0 * nu))
-        record[e, 11] = 0.5 / (1.0 + nu)
+                    record[e, 4 * p + s] += wp * barycentric[q, s]
+        for p in range(1, 4):
+            for s in range(p):
+                record[e, 4 * p + s] = record[e, 4 * s + p]
+        record[e, 16] = 2.0 * poisson[e] / (1.0 - 2.0 * poisson[e])
 
 
-@nb.njit(inline="always")
-def _add_block(block, k, lam, mu, v0, v1, v2, g0, g1, g2):  # pragma: no cover - compiled
-    """Add lam v g^T + mu g v^T + mu (v.g) I."""
-    o00 = v0 * g0
-    o11 = v1 * g1
-    o22 = v2 * g2
-    trace = mu * (o00 + o11 + o22)
-    both = lam + mu
-    o01 = v0 * g1
-    o10 = v1 * g0
-    o02 = v0 * g2
-    o20 = v2 * g0
-    o12 = v1 * g2
-    o21 = v2 * g1
-    block[k] += both * o00 + trace
-    block[k + 1] += lam * o01 + mu * o10
-    block[k + 2] += lam * o02 + mu * o20
-    block[k + 3] += lam * o10 + mu * o01
-    block[k + 4] += both * o11 + trace
-    block[k + 5] += lam * o12 + mu * o21
-    block[k + 6] += lam * o20 + mu * o02
-    block[k + 7] += lam * o21 + mu * o12
-    block[k + 8] += both * o22 + trace
+@nb.njit(fastmath=_FAST)
+def _stress_moments(moment, stiffness, slopes, weights, volume, barycentric, g, a):  # pragma: no cover - compiled
+    """Write the integrals of lambda_s C : (e_i grad N_a), (4, 3, 6), and at index 4 the integral without lambda_s."""
+    moment[:] = 0.0
+    h = np.empty(3)
+    for q in range(weights.size):
+        weight = weights[q] * volume
+        for d in range(3):
+            h[d] = weight * (
+                slopes[q, a, 0] * g[0, d]
+                + slopes[q, a, 1] * g[1, d]
+                + slopes[q, a, 2] * g[2, d]
+                + slopes[q, a, 3] * g[3, d]
+            )
+        for m in range(6):
+            c = stiffness[q, m]
+            x = c[0] * h[0] + c[4] * h[2] + c[5] * h[1]
+            y = c[1] * h[1] + c[3] * h[2] + c[5] * h[0]
+            z = c[2] * h[2] + c[3] * h[1] + c[4] * h[0]
+            for s in range(4):
+                moment[s, 0, m] += barycentric[q, s] * x
+                moment[s, 1, m] += barycentric[q, s] * y
+                moment[s, 2, m] += barycentric[q, s] * z
+            moment[4, 0, m] += x
+            moment[4, 1, m] += y
+            moment[4, 2, m] += z
 
 
-@nb.njit(inline="always")
-def _add_pair(block, k, lam, mu, v, s, g, t):  # pragma: no cover - compiled
-    """Add the block of the mid-edge column between corners s and t: outer products v_s g_t + v_t g_s."""
-    o00 = v[s, 0] * g[t, 0] + v[t, 0] * g[s, 0]
-    o11 = v[s, 1] * g[t, 1] + v[t, 1] * g[s, 1]
-    o22 = v[s, 2] * g[t, 2] + v[t, 2] * g[s, 2]
-    o01 = v[s, 0] * g[t, 1] + v[t, 0] * g[s, 1]
-    o10 = v[s, 1] * g[t, 0] + v[t, 1] * g[s, 0]
-    o02 = v[s, 0] * g[t, 2] + v[t, 0] * g[s, 2]
-    o20 = v[s, 2] * g[t, 0] + v[t, 2] * g[s, 0]
-    o12 = v[s, 1] * g[t, 2] + v[t, 1] * g[s, 2]
-    o21 = v[s, 2] * g[t, 1] + v[t, 2] * g[s, 1]
-    trace = mu * (o00 + o11 + o22)
-    both = lam + mu
-    block[k] += both * o00 + trace
-    block[k + 1] += lam * o01 + mu * o10
-    block[k + 2] += lam * o02 + mu * o20
-    block[k + 3] += lam * o10 + mu * o01
-    block[k + 4] += both * o11 + trace
-    block[k + 5] += lam * o12 + mu * o21
-    block[k + 6] += lam * o20 + mu * o02
-    block[k + 7] += lam * o21 + mu * o12
-    block[k + 8] += both * o22 + trace
+@nb.njit(fastmath=_FAST)
+def _add_stress(sums, block, factor, moment, g):  # pragma: no cover - compiled
+    """Add ``factor`` times the divergence row of three stresses (3, 6) against a gradient to matrix A of a block."""
+    start = BLOCK * np.int64(block)
+    x, y, z = factor * g[0], factor * g[1], factor * g[2]
+    for i in range(3):
+        s = moment[i]
+        sums[start + 4 * i] += s[0] * x + s[5] * y + s[4] * z
+        sums[start + 4 * i + 1] += s[5] * x + s[1] * y + s[3] * z
+        sums[start + 4 * i + 2] += s[4] * x + s[3] * y + s[2] * z
 
 
-@nb.njit(inline="always")
-def _add_edges(block, slots, base, lam, mu, v, g):  # pragma: no cover - compiled
-    """Add the six mid-edge columns of one incidence, in the order of ``spaces.EDGES``."""
+@nb.njit(fastmath=_FAST, forceinline=True)
+def _add_edges(sums, slots, base, ratio, v, gradients, e):  # pragma: no cover - compiled
+    """Accumulate the six mid-edge columns of one isotropic incidence, in the order of ``spaces.EDGES``."""
     k = slots[base]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 0, g, 1)
+        add_pair(sums, k, ratio, v, 0, 1, gradients, e)
     k = slots[base + 1]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 1, g, 2)
+        add_pair(sums, k, ratio, v, 1, 2, gradients, e)
     k = slots[base + 2]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 2, g, 0)
+        add_pair(sums, k, ratio, v, 2, 0, gradients, e)
     k = slots[base + 3]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 0, g, 3)
+        add_pair(sums, k, ratio, v, 0, 3, gradients, e)
     k = slots[base + 4]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 1, g, 3)
+        add_pair(sums, k, ratio, v, 1, 3, gradients, e)
     k = slots[base + 5]
     if k != SKIP:
-        _add_pair(block, 9 * k, lam, mu, v, 2, g, 3)
+        add_pair(sums, k, ratio, v, 2, 3, gradients, e)
 
 
-@nb.njit(inline="always")
-def _write_row(data, row, block, n):  # pragma: no cover - compiled
-    """Copy the finished 3x3 blocks of one node to its three CSR rows; the diagonal block keeps its upper half."""
-    for c in range(3):
-        for d in range(c, 3):
-            data[row + d - c] = block[3 * c + d]
-        row += 3 - c
-        for k in range(1, n):
-            data[row] = block[9 * k + 3 * c]
-            data[row + 1] = block[9 * k + 3 * c + 1]
-            data[row + 2] = block[9 * k + 3 * c + 2]
-            row += 3
+@nb.njit(fastmath=_FAST)
+def _write_row(data, row, sums, n):  # pragma: no cover - compiled
+    """Write the finished blocks of one node to its three CSR rows; the diagonal block keeps its upper half."""
+    second = row + 3 * n
+    third = second + 3 * n - 1
+    trace = sums[12] + sums[17] + sums[22]
+    data[row] = sums[0] + sums[12] + trace
+    data[row + 1] = sums[1] + sums[16]
+    data[row + 2] = sums[2] + sums[20]
+    data[second] = sums[5] + sums[17] + trace
+    data[second + 1] = sums[6] + sums[21]
+    data[third] = sums[10] + sums[22] + trace
+    for k in range(1, n):
+        write_block(sums, k, data, row + 3 * k, second + 3 * k - 1, third + 3 * k - 2)
 
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
 def fill_quadratic(
-    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, data
-):  # pragma: no cover
+    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, own, stiffness, slopes,
+    volumes, barycentric, weights, data,
+):  # fmt: skip  # pragma: no cover - compiled
     """Fill the CSR data of quadratic cells, one node row at a time.
 
-    With v_s = integral of E lambda_s grad N_a, the row of node a against a vertex b is D(4 v_b - sum_s v_s, g_b) and
-    against the mid-edge st it is 4 [D(v_s, g_t) + D(v_t, g_s)], where D(v, g) = l v g^T + m g v^T + m (v.g) I,
-    g the barycentric gradients and l, m the Lame constants for E = 1.
+    Isotropic: with v_s = 4 times the integral of mu lambda_s grad N_a the row of node a against the mid-edge st is
+    D(v_s, g_t) + D(v_t, g_s) and against a vertex b it is D(v_b - sum_s v_s / 4, g_b), where
+    D(v, g) = (lambda/mu) v g^T + g v^T + (v.g) I and g are the barycentric gradients.
+    Cells with a row in ``own`` (>= 0) take the full stiffness (6, 6) at their quadrature points instead.
     """
-    head = pointer[corners]
+    head = np.int64(pointer[corners])
     for chunk in nb.prange(bounds.size - 1):
-        block = np.empty(9 * (widest + 1))
-        v = np.empty((4, 3))
-        second = np.empty((4, 4))
+        sums = np.empty(BLOCK * (widest + 1))
+        v = np.zeros(16)
         first = np.empty(4)
+        moment = np.empty((5, 3, 6))
         for i in range(bounds[chunk], bounds[chunk + 1]):
             n = adjacency[i + 1] - adjacency[i] + 1
-            block[: 9 * n] = 0.0
+            for k in range(BLOCK * n):
+                sums[k] = 0.0
             for t in range(pointer[i], pointer[i + 1]):
-                e = entry[t] >> 4
+                e = np.uint32(entry[t]) >> 4
                 a = entry[t] & 15
-                g = gradients[e]
-                k = 0
-                for p in range(4):
-                    for s in range(p, 4):
-                        second[p, s] = record[e, k]
-                        second[s, p] = record[e, k]
-                        k += 1
-                lam = record[e, 10]
-                mu = record[e, 11]
-                if a < 4:
-                    for s in range(4):
-                        first[s] = second[s, 0] + second[s, 1] + second[s, 2] + second[s, 3]
-                    total0 = 0.0
-                    total1 = 0.0
-                    total2 = 0.0
-                    for s in range(4):
-                        factor = 4.0 * second[a, s] - first[s]
-                        v[s, 0] = 4.0 * factor * g[a, 0]
-                        v[s, 1] = 4.0 * factor * g[a, 1]
-                        v[s, 2] = 4.0 * factor * g[a, 2]
-                        total0 += factor * g[a, 0]
-                        total1 += factor * g[a, 1]
-                        total2 += factor * g[a, 2]
-                    base = 10 * t
-                    for b in range(4):
+                base = 10 * t + 4 if a < 4 else 10 * head + 6 * (t - head)
+                if own[e] >= 0:
+                    g = gradients[e]
+                    _stress_moments(moment, stiffness[own[e]], slopes, weights, volumes[e], barycentric, g, a)
+                    if a < 4:
+                        for b in range(4):
+                            k = slots[base - 4 + b]
+                            if k != SKIP:
+                                _add_stress(sums, k, 4.0, moment[b], g[b])
+                                _add_stress(sums, k, -1.0, moment[4], g[b])
+                    for b in range(6):
                         k = slots[base + b]
                         if k != SKIP:
-                            _add_block(
-                                block, 9 * k, lam, mu,
-                                v[b, 0] - total0, v[b, 1] - total1, v[b, 2] - total2, g[b, 0], g[b, 1], g[b, 2],
-                            )  # fmt: skip
-                    _add_edges(block, slots, base + 4, lam, mu, v, g)
-                else:
-                    p = 0 if a == 4 or a == 7 else (1 if a == 5 or a == 8 else 2)
-                    r = 1 if a == 4 else (2 if a == 5 else (0 if a == 6 else 3))
+                            _add_stress(sums, k, 4.0, moment[_FIRST[b]], g[_SECOND[b]])
+                            _add_stress(sums, k, 4.0, moment[_SECOND[b]], g[_FIRST[b]])
+                    continue
+                m = record[e]
+                ratio = m[16]
+                if a < 4:
+                    total = 0.0
                     for s in range(4):
-                        mp = 16.0 * second[p, s]
-                        mr = 16.0 * second[r, s]
-                        v[s, 0] = mp * g[r, 0] + mr * g[p, 0]
-                        v[s, 1] = mp * g[r, 1] + mr * g[p, 1]
-                        v[s, 2] = mp * g[r, 2] + mr * g[p, 2]
-                    _add_edges(block, slots, 10 * head + 6 * (t - head), lam, mu, v, g)
-            _write_row(data, 6 * i + 9 * adjacency[i], block, n)
+                        f = m[4 * a + s] - 0.25 * (m[s] + m[4 + s] + m[8 + s] + m[12 + s])
+                        first[s] = f
+                        total += 0.25 * f
+                        combine(v, s, f, 0.0, gradients, e, a, a)
+                    for b in range(4):
+                        k = slots[base - 4 + b]
+                        if k != SKIP:
+                            add_one(sums, k, ratio, first[b] - total, gradients, e, a, b)
+                else:
+                    p, r = _FIRST[a - 4], _SECOND[a - 4]
+                    for s in range(4):
+                        combine(v, s, m[4 * p + s], m[4 * r + s], gradients, e, r, p)
+                _add_edges(sums, slots, base, ratio, v, gradients, e)
+            _write_row(data, 6 * i + 9 * adjacency[i], sums, n)
 
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
-def fill_linear(pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, data):  # pragma: no cover
-    """Fill the CSR data of linear cells, one node row at a time."""
+def fill_linear(
+    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, own, stiffness, slopes,
+    volumes, barycentric, weights, data,
+):  # fmt: skip  # pragma: no cover - compiled
+    """Fill the CSR data of linear cells, one node row at a time; arguments as for quadratic ones."""
     for chunk in nb.prange(bounds.size - 1):
-        block = np.empty(9 * (widest + 1))
+        sums = np.empty(BLOCK * (widest + 1))
+        moment = np.empty((5, 3, 6))
         for i in range(bounds[chunk], bounds[chunk + 1]):
             n = adjacency[i + 1] - adjacency[i] + 1
-            block[: 9 * n] = 0.0
+            for k in range(BLOCK * n):
+                sums[k] = 0.0
             for t in range(pointer[i], pointer[i + 1]):
-                e = entry[t] >> 4
+                e = np.uint32(entry[t]) >> 4
                 a = entry[t] & 15
-                g = gradients[e]
-                diagonal = record[e, 0] + record[e, 4] + record[e, 7] + record[e, 9]
-                off = record[e, 1] + record[e, 2] + record[e, 3] + record[e, 5] + record[e, 6] + record[e, 8]
-                total = diagonal + 2.0 * off
-                lam = total * record[e, 10]
-                mu = total * record[e, 11]
+                if own[e] >= 0:
+                    g = gradients[e]
+                    _stress_moments(moment, stiffness[own[e]], slopes, weights, volumes[e], barycentric, g, a)
+                    for b in range(4):
+                        k = slots[4 * t + b]
+                        if k != SKIP:
+                            _add_stress(sums, k, 1.0, moment[4], g[b])
+                    continue
+                total = 0.0
+                for k in range(16):
+                    total += record[e, k]
                 for b in range(4):
                     k = slots[4 * t + b]
                     if k != SKIP:
-                        _add_block(block, 9 * k, lam, mu, g[a, 0], g[a, 1], g[a, 2], g[b, 0], g[b, 1], g[b, 2])
-            _write_row(data, 6 * i + 9 * adjacency[i], block, n)
+                        add_one(sums, k, record[e, 16], total / 16.0, gradients, e, a, b)
+            _write_row(data, 6 * i + 9 * adjacency[i], sums, n)

@@ -10,8 +10,10 @@ import scipy.sparse as sp
 
 from femsim.fem.assembly import add_symmetric, assemble_stiffness, upper_pattern
 from femsim.fem.boundary import average_displacement, foundation_stiffness, surface_force
-from femsim.fem.materials import Elasticity, bone_young, is_cortical, region_moduli
+from femsim.fem.cortex import cortical_anisotropy, depth_and_thickness, material_axes
+from femsim.fem.materials import Anisotropy, Elasticity, bone_young, is_cortical, region_moduli
 from femsim.fem.spaces import Space
+from femsim.fem.stress import stress
 from femsim.geometry.graft import Graft
 from femsim.geometry.operation import Operation
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite, Site, site_triangles
@@ -31,7 +33,7 @@ class StaticModel:
     mesh : Mesh
     space : Space
     young : ndarray, shape (m, q)
-        Young's modulus at the quadrature points [MPa].
+        Young's modulus at the quadrature points [MPa]; in orthotropic bone that of the isotropic option, for pictures.
     poisson : ndarray, shape (m,)
     cortical : ndarray of bool, shape (b, q)
         Bone class at the quadrature points of the bone cells, in their order.
@@ -47,6 +49,8 @@ class StaticModel:
     bite_names : tuple of str
     patch_triangles : dict of str to ndarray (k, 3)
         Boundary triangles that each site took on the mesh.
+    anisotropy : Anisotropy, optional
+        Bone cells with orthotropic cortex.
     """
 
     mesh: Mesh
@@ -61,11 +65,16 @@ class StaticModel:
     bites: sp.csc_matrix
     bite_names: tuple[str, ...]
     patch_triangles: dict[str, np.ndarray] = field(default_factory=dict)
+    anisotropy: Anisotropy | None = None
 
     @property
     def bone_cells(self) -> np.ndarray:
         """Numbers of the bone cells, (b,)."""
         return np.flatnonzero(self.mesh.region == BONE)
+
+    def stresses(self, strains: np.ndarray) -> np.ndarray:
+        """Return the stresses of strains at points of every cell, both (m, q, 6) [MPa]."""
+        return stress(strains, self.young, self.poisson, self.anisotropy)
 
 
 def build_model(
@@ -86,12 +95,12 @@ def build_model(
         2, or 1 to study locking.
     """
     space = Space(mesh.points, mesh.tets, degree)
-    young, poisson, cortical = moduli(operation, mesh, space, elasticity, ratios)
+    young, poisson, cortical, anisotropy = moduli(operation, mesh, space, elasticity, ratios)
     surface = Surface(mesh.points, mesh.free_triangles(BONE).astype(np.int64))
     sites: list[Site] = [*operation.loads, *operation.foundations, *operation.bites]
     triangles = {site.name: surface.triangles[site_triangles(site, surface)] for site in sites}
     foundations = {site.name: _foundation(space, triangles[site.name], site) for site in operation.foundations}
-    stiffness = assemble_stiffness(space, upper_pattern(space), young, poisson)
+    stiffness = assemble_stiffness(space, upper_pattern(space), young, poisson, anisotropy=anisotropy)
     loads = [_load(space, triangles[site.name], site) for site in operation.loads]
     bites = [sp.csc_matrix(_bite(space, triangles[site.name], site).reshape(-1, 1)) for site in operation.bites]
     return StaticModel(
@@ -107,19 +116,21 @@ def build_model(
         bites=sp.hstack(bites, format="csc") if bites else sp.csc_matrix((space.n_dof, 0)),
         bite_names=tuple(site.name for site in operation.bites),
         patch_triangles=triangles,
+        anisotropy=anisotropy,
     )
 
 
 def moduli(
     operation: Operation, mesh: Mesh, space: Space, elasticity: Elasticity, ratios: StiffnessRatios
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Young's modulus (m, q) [MPa], Poisson's ratio (m,) and bone class (b, q) of every quadrature point.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Anisotropy | None]:
+    """Young's modulus (m, q) [MPa], Poisson's ratio (m,), bone class (b, q) and orthotropic cortex, if wanted.
 
     Cortex reaches from the original surface of the jaw to its local thickness: a cut face is not lined with cortex.
     """
     bone = np.flatnonzero(mesh.region == BONE)
     points = space.quadrature_points()
-    cortical = is_cortical(*_depth_and_thickness(operation, mesh, space, bone))
+    depth, thickness = depth_and_thickness(operation, space, bone)
+    cortical = is_cortical(depth @ space.barycentric.T, thickness @ space.barycentric.T)
     shape = cortical.shape
     cortical_ratio, cancellous_ratio = (np.reshape(r, shape) for r in ratios(points[bone].reshape(-1, 3)))
     bone_moduli = bone_young(cortical, cortical_ratio, cancellous_ratio, elasticity)
@@ -132,10 +143,12 @@ def moduli(
         bone_moduli=bone_moduli,
         bone_cortical=cortical,
     )
+    jaw = cortical
     if operation.graft is not None:
-        young[bone], poisson[bone], cortical = _with_graft(
+        young[bone], poisson[bone], cortical, grafted = _with_graft(
             operation.graft, points[bone], young[bone], poisson[bone], cortical, elasticity
         )
+        jaw = jaw & ~grafted
     for number, screw in enumerate(operation.screws):
         cells = np.flatnonzero(mesh.region == SCREW_FIRST + number)
         plate = next(plate for plate in operation.plates if plate.name == screw.plate_name)
@@ -144,7 +157,13 @@ def moduli(
         # Inside the plate the locking head fills the hole, so it stays solid.
         core = (screw.core_diameter / screw.diameter) ** 4
         young[cells] *= np.where(axial > plate.thickness, core, 1.0).reshape(len(cells), -1)
-    return young, poisson, cortical
+    anisotropy = None
+    if elasticity.orthotropic is not None:
+        axes = material_axes(operation, space, bone, depth)
+        anisotropy = cortical_anisotropy(
+            elasticity.orthotropic, axes, bone, jaw, cortical_ratio, young[bone], poisson[bone]
+        )
+    return young, poisson, cortical, anisotropy
 
 
 def _with_graft(
@@ -154,8 +173,8 @@ def _with_graft(
     poisson: np.ndarray,
     cortical: np.ndarray,
     elasticity: Elasticity,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Moduli (b, q), Poisson's ratios (b,) and class (b, q) of bone cells with those in struts and unions replaced."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Moduli (b, q), Poisson's ratios (b,), class (b, q) with struts and unions put in, and where those are (b, q)."""
     if elasticity.graft is None:
         raise ValueError("the operation has a graft and the elasticity has no constants for it")
     flat, shape = points.reshape(-1, 3), cortical.shape
@@ -166,19 +185,7 @@ def _with_graft(
     young = np.where(union, elasticity.graft.union_young, young)
     poisson = np.where(strut.mean(axis=1) >= 0.5, elasticity.graft.poisson, poisson)
     poisson = np.where(union.mean(axis=1) >= 0.5, elasticity.graft.union_poisson, poisson)
-    return young, poisson, np.where(strut, wall, cortical & ~union)
-
-
-def _depth_and_thickness(
-    operation: Operation, mesh: Mesh, space: Space, bone: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Depth under the original surface and cortical thickness (b, q) [mm], interpolated from the vertices."""
-    used = np.unique(mesh.tets[bone])
-    at_vertex = np.zeros((2, len(mesh.points)))
-    at_vertex[0, used] = np.maximum(-operation.bone.signed_distance(mesh.points[used]), 0.0)
-    at_vertex[1, used] = operation.cortical_thickness(mesh.points[used])
-    depth, thickness = np.einsum("qk,smk->smq", space.barycentric, at_vertex[:, mesh.tets[bone]])
-    return depth, thickness
+    return young, poisson, np.where(strut, wall, cortical & ~union), strut | union
 
 
 def _foundation(space: Space, triangles: np.ndarray, site: Foundation) -> sp.csr_matrix:

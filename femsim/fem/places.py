@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.spatial import cKDTree
 
 from femsim.fem.spaces import Space
-from femsim.fem.stress import strain, stress
+from femsim.fem.stress import ball_weights, strain, stress
 
 SPACING = 0.8
 """Places lie about this far apart [mm], inside the 1.24 mm of a 1 mm3 ball, so that no peak falls between them."""
@@ -72,7 +71,7 @@ def stress_places(
         own, weight = points[cells].reshape(-1, 3), volumes[cells].ravel()
         centres = _thinned(points[cells].mean(axis=1))
         factor = factors[name](centres) if factors and name in factors else np.ones(len(centres))
-        made.append(StressPlaces(name, cells, centres, _ball_weights(own, weight, centres, volume), factor))
+        made.append(StressPlaces(name, cells, centres, ball_weights(own, weight, centres, volume), factor))
     return tuple(made)
 
 
@@ -88,14 +87,3 @@ def _thinned(points: np.ndarray) -> np.ndarray:
     cube = np.floor((points - points.min(axis=0)) / SPACING).astype(np.int64)
     _, first = np.unique(cube, axis=0, return_index=True)
     return points[np.sort(first)]
-
-
-def _ball_weights(points: np.ndarray, volumes: np.ndarray, centres: np.ndarray, volume: float) -> sp.csr_matrix:
-    """Shares of the points nearest to each centre that make up ``volume``; the last one counts as far as needed."""
-    wanted = min(len(points), max(8, int(4.0 * volume / volumes.mean())))
-    _, nearest = cKDTree(points).query(centres, k=wanted)
-    reached = np.cumsum(volumes[nearest], axis=1)
-    share = np.clip(volume - (reached - volumes[nearest]), 0.0, volumes[nearest])
-    share /= share.sum(axis=1, keepdims=True)
-    rows = np.repeat(np.arange(len(centres)), wanted)
-    return sp.csr_matrix((share.ravel(), (rows, nearest.ravel())), shape=(len(centres), len(points)))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
-from femsim.fem.materials import lame
+from femsim.fem.materials import Anisotropy, lame
 from femsim.fem.spaces import Space
 
 # Stresses and strains are stored as xx, yy, zz, yz, xz, xy; shear strains are tensor components, not doubled.
 _FIRST = np.array([0, 1, 2, 1, 0, 0])
 _SECOND = np.array([0, 1, 2, 2, 2, 1])
+_ENGINEERING = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 
 
 def strain(
@@ -40,8 +42,24 @@ def strain(
     return 0.5 * (gradient[..., _FIRST, _SECOND] + gradient[..., _SECOND, _FIRST])
 
 
-def stress(strains: np.ndarray, young: np.ndarray, poisson: np.ndarray | float) -> np.ndarray:
-    """Return the stress (m, q, 6) in MPa of strains (m, q, 6) with Young (m, q) or (m,) and Poisson (m,) or float."""
+def stress(
+    strains: np.ndarray,
+    young: np.ndarray,
+    poisson: np.ndarray | float,
+    anisotropy: Anisotropy | None = None,
+) -> np.ndarray:
+    """Return the stress (m, q, 6) in MPa of strains (m, q, 6).
+
+    Parameters
+    ----------
+    strains : (m, q, 6) array
+        Tensor components.
+    young : (m, q) or (m,) array
+        MPa.
+    poisson : (m,) array or float
+    anisotropy : Anisotropy, optional
+        Cells with a full stiffness; row k of ``strains`` must then be cell k, at the quadrature points.
+    """
     strains = np.asarray(strains, dtype=float)
     young = np.asarray(young, dtype=float)
     young = young[:, None] if young.ndim == 1 else young
@@ -50,6 +68,10 @@ def stress(strains: np.ndarray, young: np.ndarray, poisson: np.ndarray | float) 
     lam, mu = np.broadcast_to(lam, strains.shape[:-1]), np.broadcast_to(mu, strains.shape[:-1])
     result = 2.0 * mu[..., None] * strains
     result[..., :3] += (lam * strains[..., :3].sum(axis=-1))[..., None]
+    if anisotropy is not None:
+        result[anisotropy.cells] = np.einsum(
+            "mqij,mqj->mqi", anisotropy.stiffness, strains[anisotropy.cells] * _ENGINEERING, optimize=True
+        )
     return result
 
 
@@ -74,12 +96,11 @@ def cell_average(space: Space, values: np.ndarray) -> np.ndarray:
     return np.einsum("q,mq...->m...", space.weights, values)
 
 
-def ball_average(
-    points: np.ndarray, volumes: np.ndarray, values: np.ndarray, centres: np.ndarray, volume: float = 1.0
-) -> np.ndarray:
-    """Return volume-weighted means around centres over the nearest points that make up ``volume``.
+def ball_weights(points: np.ndarray, volumes: np.ndarray, centres: np.ndarray, volume: float) -> sp.csr_matrix:
+    """Return the averaging (c, n) over the points nearest to each centre that make up ``volume``; rows sum to one.
 
-    Peaks at screw heads are singular and grow with refinement; the mean over a fixed volume converges.
+    Peaks at screw heads are singular and grow with refinement; the mean over a fixed volume converges. The last point
+    counts only as far as it is needed, so that the mean is a continuous function of the volume.
 
     Parameters
     ----------
@@ -87,64 +108,24 @@ def ball_average(
         Quadrature points of one body, mm.
     volumes : (n,) array
         Their volumes, mm3.
-    values : (n, ...) array
     centres : (c, 3) array
     volume : float
-        mm3; where the whole body is smaller, its mean is returned.
-
-    Returns
-    -------
-    (c, ...) array
+        mm3; where the whole body is smaller, its mean is taken.
     """
-    centres = np.atleast_2d(centres)
+    wanted = min(len(points), max(8, int(4.0 * volume / volumes.mean())))
     tree = cKDTree(points)
-    result = np.empty((len(centres), *np.shape(values)[1:]))
-    mean = float(np.mean(volumes))
-    for row, centre in enumerate(centres):
-        wanted = min(len(points), max(8, int(2.0 * volume / mean)))
-        while True:
-            nearest = np.atleast_1d(tree.query(centre, k=wanted)[1])
-            reached = np.cumsum(volumes[nearest])
-            if reached[-1] >= volume or wanted == len(points):
-                break
-            wanted = min(len(points), 2 * wanted)
-        # The last point counts only as far as it is needed, so that the mean is a continuous function of the volume.
-        share = np.clip(volume - (reached - volumes[nearest]), 0.0, volumes[nearest])
-        result[row] = np.tensordot(share, values[nearest], axes=(0, 0)) / share.sum()
-    return result
-
-
-def hot_spots(
-    points: np.ndarray, volumes: np.ndarray, values: np.ndarray, *, count: int = 1, volume: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (averages, centres) of the highest volume-averaged values, strongest first, in disjoint places.
-
-    Parameters
-    ----------
-    points, volumes, values : (n, 3), (n,), (n,) arrays
-        Quadrature points of one body with a scalar.
-    count : int
-        Places wanted; they are at least the diameter of a ball of ``volume`` apart.
-    volume : float
-        Averaging volume, mm3.
-    """
-    spacing = 2.0 * (3.0 * volume / (4.0 * np.pi)) ** (1.0 / 3.0)
-    candidates = np.argsort(values)[::-1]
-    chosen: list[int] = []
-    for index in candidates:
-        if all(np.linalg.norm(points[index] - points[other]) >= spacing for other in chosen):
-            chosen.append(int(index))
-            if len(chosen) == 2 * count:  # peak order and average order differ: look at more than asked for
-                break
-    centres = points[chosen]
-    averages = ball_average(points, volumes, values, centres, volume)
-    order = np.argsort(averages)[::-1][:count]
-    return averages[order], centres[order]
-
-
-def away_from(points: np.ndarray, edges: np.ndarray, distance: float) -> np.ndarray:
-    """Return the mask of points farther than ``distance`` mm from every edge sample (k, 3)."""
-    return np.asarray(cKDTree(edges).query(points)[0] > distance)
+    while True:
+        nearest = tree.query(centres, k=np.arange(1, wanted + 1))[1]
+        reached = np.cumsum(volumes[nearest], axis=1)
+        if wanted == len(points) or reached[:, -1].min() >= volume:
+            break
+        wanted = min(len(points), 2 * wanted)
+    share = np.clip(volume - (reached - volumes[nearest]), 0.0, volumes[nearest])
+    share /= share.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(len(centres)), wanted)
+    weights = sp.csr_matrix((share.ravel(), (rows, nearest.ravel())), shape=(len(centres), len(points)))
+    weights.eliminate_zeros()
+    return weights
 
 
 def nodal_average(space: Space, values: np.ndarray) -> np.ndarray:

@@ -77,7 +77,8 @@ def construct(
     parameters, operation = setting.parameters, setting.operation
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
-        elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None)
+        orthotropic = setting.scenario.bone.cortical == "orthotropic"
+        elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None, orthotropic=orthotropic)
         model = build_model(operation, mesh, elasticity, setting.tissue.ratios, degree=degree)
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from femsim.fem.model import StaticModel
-from femsim.fem.stress import cell_average, principal, strain, stress, von_mises
+from femsim.fem.stress import cell_average, principal, strain, von_mises
 from femsim.geometry.operation import Operation
 from femsim.geometry.surface import Surface, merge_surfaces
 from femsim.mesh.tetmesh import BONE, Mesh
@@ -170,7 +170,7 @@ def write_model_fields(
     (folder / "fields").mkdir(exist_ok=True)
     space = model.space
     strains = strain(space, displacement)
-    stresses = stress(strains, model.young, model.poisson)
+    stresses = model.stresses(strains)
     mean_strain = principal(cell_average(space, strains))
     cells = {
         "region": model.mesh.region,

@@ -390,6 +390,15 @@ class Simulate(Section):
     ] = Field(default_factory=Criteria, json_schema_extra={"default_from": "parameters loosening.loose_*"})
 
 
+class Bone(Section):
+    """Elastic law of the jaw's own bone; grafts stay isotropic."""
+
+    cortical: Literal["isotropic", "orthotropic"] = Field(
+        default="isotropic",
+        description="orthotropic: stiffest along the arch, softest through the cortex; slower to assemble",
+    )
+
+
 class MeshChoice(Section):
     """Fineness of the mesh."""
 
@@ -431,6 +440,7 @@ class Scenario(Section):
     irradiation: Irradiation | None = Field(default=None, description="left out or null: a healthy jaw")
     loading: Loading
     simulate: Simulate
+    bone: Bone = Field(default_factory=Bone)
     mesh: MeshChoice = Field(default_factory=MeshChoice)
     solver: Literal["auto", "pardiso", "rslab", "superlu", "multigrid"] = "auto"
     parameters: Overrides = Field(default_factory=dict, description="parameter name to value with unit")

@@ -11,15 +11,16 @@ from skfem import Basis, ElementTetP1, ElementTetP2, ElementVector, MeshTet
 from skfem.models.elasticity import lame_parameters, linear_elasticity
 
 from femsim.errors import MeshError
+from femsim.fem import kernels, twins
 from femsim.fem.assembly import (
     add_symmetric,
     assemble_stiffness,
-    assemble_stiffness_numpy,
     full_matrix,
     multiply_upper,
     upper_pattern,
     warm_up,
 )
+from femsim.fem.materials import Anisotropy, orthotropic_stiffness, rotated_stiffness
 from femsim.fem.spaces import EDGES, Space
 from femsim.mesh.ordering import locality_order
 
@@ -29,18 +30,83 @@ def random_moduli(space: Space, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return rng.uniform(1.0, 20.0, (space.n_cells, len(space.weights))), rng.uniform(0.05, 0.45, space.n_cells)
 
 
+def some_anisotropy(space: Space, seed: int = 2) -> Anisotropy:
+    """Every second cell orthotropic, with axes and scale of its own at every quadrature point."""
+    rng = np.random.default_rng(seed)
+    cells = np.arange(0, space.n_cells, 2)
+    q = len(space.weights)
+    axes = np.linalg.qr(rng.standard_normal((len(cells), q, 3, 3)))[0]
+    matrix = orthotropic_stiffness(np.array([8.0, 12.0, 19.0]), np.array([3.8, 4.1, 4.6]), np.array([0.31, 0.25, 0.22]))
+    return Anisotropy(cells, rng.uniform(0.5, 2.0, (len(cells), q, 1, 1)) * rotated_stiffness(matrix, axes))
+
+
 @pytest.mark.parametrize("degree", [1, 2])
 def test_kernel_equals_numpy_twin(degree: int) -> None:
     """The compiled stiffness with moduli at every quadrature point equals its NumPy twin to 1e-13."""
     space = Space(*box(3, 0.2), degree)
     young, poisson = random_moduli(space)
-    reference = assemble_stiffness_numpy(space, young, poisson)
+    reference = twins.assemble_stiffness(space, young, poisson)
     matrix = assemble_stiffness(space, upper_pattern(space), young, poisson)
     assert matrix.nnz == reference.nnz
     assert abs(matrix - reference).max() < 1e-13 * abs(reference).max()
     assert matrix.has_sorted_indices
     assert matrix.indices.dtype == np.int32
     matrix.check_format(full_check=True)
+
+
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("degree", [1, 2])
+def test_orthotropic_kernel_equals_numpy_twin(degree: int, order: int) -> None:
+    """Isotropic and rotated orthotropic cells side by side equal the NumPy twin to 1e-13, for any quadrature."""
+    space = Space(*box(2, 0.2), degree, order)
+    young, poisson = random_moduli(space)
+    anisotropy = some_anisotropy(space)
+    reference = twins.assemble_stiffness(space, young, poisson, anisotropy)
+    matrix = assemble_stiffness(space, upper_pattern(space), young, poisson, anisotropy=anisotropy)
+    assert abs(matrix - reference).max() < 1e-13 * abs(reference).max()
+    plain = twins.assemble_stiffness(space, young, poisson)
+    assert abs(plain - reference).max() > 1e-2 * abs(reference).max()  # the orthotropic cells do count
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_orthotropic_with_isotropic_constants_equals_isotropic(degree: int) -> None:
+    """Equal constants in rotated axes give the isotropic matrix to 1e-12."""
+    space = Space(*box(3, 0.2), degree)
+    young, poisson = random_moduli(space)
+    cells = np.arange(space.n_cells)
+    axes = np.linalg.qr(np.random.default_rng(0).standard_normal((len(cells), len(space.weights), 3, 3)))[0]
+    unit = np.stack([orthotropic_stiffness(np.ones(3), np.full(3, 0.5 / (1 + nu)), np.full(3, nu)) for nu in poisson])
+    full = young[..., None, None] * rotated_stiffness(unit[:, None], axes)
+    pattern = upper_pattern(space)
+    isotropic = assemble_stiffness(space, pattern, young, poisson)
+    orthotropic = assemble_stiffness(space, pattern, young, poisson, anisotropy=Anisotropy(cells, full))
+    assert abs(isotropic - orthotropic).max() < 1e-12 * abs(isotropic).max()
+
+
+def test_stiffness_of_the_wrong_shape_is_refused() -> None:
+    """A full stiffness for another number of quadrature points is refused."""
+    space = Space(*box(1))
+    wrong = Anisotropy(np.array([0]), np.zeros((1, 1, 6, 6)))
+    with pytest.raises(ValueError, match=r"\(cells, 4, 6, 6\) is wanted"):
+        assemble_stiffness(space, upper_pattern(space), 1.0, 0.3, anisotropy=wrong)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_pattern_kernels_equal_their_twins(degree: int) -> None:
+    """Incidence, neighbours, CSR structure and cell records equal their NumPy twins."""
+    space = Space(*box(3, 0.2), degree)
+    pattern = upper_pattern(space)
+    pointer, entry = twins.incidence(space.cells, space.n_nodes)
+    np.testing.assert_array_equal(pattern.pointer, pointer)
+    np.testing.assert_array_equal(pattern.entry, entry)
+    assert pattern.adjacency[-1] == len(twins.neighbours(space.cells))
+    indptr, indices = twins.upper_structure(space.cells, space.n_nodes)
+    np.testing.assert_array_equal(pattern.indptr, indptr)
+    np.testing.assert_array_equal(pattern.indices, indices)
+    young, poisson = random_moduli(space)
+    record = np.empty((space.n_cells, kernels.RECORD))
+    kernels.moments(young, poisson, space.volumes, space.barycentric, space.weights, record)
+    np.testing.assert_allclose(record, twins.moments(space, young, poisson), rtol=1e-13)
 
 
 @pytest.mark.parametrize(("degree", "element"), [(1, ElementTetP1()), (2, ElementTetP2())])
@@ -81,13 +147,14 @@ def test_result_does_not_depend_on_thread_count(degree: int) -> None:
     """One thread and all threads give the same matrix to the bit."""
     space = Space(*box(4, 0.2), degree)
     young, poisson = random_moduli(space)
+    anisotropy = some_anisotropy(space)
     before = numba.get_num_threads()
     try:
         numba.set_num_threads(1)
-        one = assemble_stiffness(space, upper_pattern(space), young, poisson)
+        one = assemble_stiffness(space, upper_pattern(space), young, poisson, anisotropy=anisotropy)
     finally:
         numba.set_num_threads(before)
-    many = assemble_stiffness(space, upper_pattern(space), young, poisson)
+    many = assemble_stiffness(space, upper_pattern(space), young, poisson, anisotropy=anisotropy)
     np.testing.assert_array_equal(one.data, many.data)
     np.testing.assert_array_equal(one.indices, many.indices)
 

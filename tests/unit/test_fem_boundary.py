@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from fem_models import boundary_faces, box, faces_where
 
-from femsim.errors import GeometryError
 from femsim.fem.boundary import (
     average_displacement,
-    faces_near,
     foundation_stiffness,
-    nearest_vertex,
-    spring_stiffness,
     surface_force,
     surface_pressure,
 )
@@ -61,37 +57,5 @@ def test_average_of_a_linear_displacement(space: Space, top: np.ndarray) -> None
     u = np.zeros((space.n_nodes, 3))
     u[:, 2] = 1.0 + 4.0 * space.nodes[:, 0]
     assert c @ u.ravel() == pytest.approx(5.0, rel=1e-13)
-    spring = spring_stiffness(c, 9.0)
-    assert u.ravel() @ (spring @ u.ravel()) == pytest.approx(9.0 * 25.0, rel=1e-12)
     with pytest.raises(ValueError, match="no length"):
         average_displacement(space, top, np.zeros(3))
-
-
-def test_faces_near_a_point() -> None:
-    """A patch holds the faces within the radius, at least three, only those that face the normal."""
-    points, tets = box(6)
-    faces = boundary_faces(tets)
-    patch = faces_near(points, faces, np.array([0.5, 0.5, 1.0]), 0.3)
-    assert np.linalg.norm(points[faces[patch]].mean(axis=1) - [0.5, 0.5, 1.0], axis=1).max() <= 0.3
-    assert len(faces_near(points, faces, np.array([0.5, 0.5, 1.0]), 0.01 * 6)) == 3
-    through = faces_near(points, faces, np.array([0.5, 0.5, 1.0]), 1.2, normal=np.array([0, 0, 1.0]))
-    assert np.all(points[faces[through]][:, :, 2] > 1 - 1e-9)
-
-
-def test_patch_where_nothing_is_is_refused() -> None:
-    """A patch far from the boundary or facing away names itself, its place and the distance."""
-    points, tets = box(2)
-    faces = boundary_faces(tets)
-    with pytest.raises(GeometryError, match=r"masseter at \[9\.0, 9\.0, 9\.0\] mm: the nearest boundary is 1"):
-        faces_near(points, faces, np.array([9.0, 9.0, 9.0]), 1.0, name="masseter")
-    top = faces_where(points, faces, points[:, 2] > 1 - 1e-9)
-    with pytest.raises(GeometryError, match="only 0 boundary triangles face it"):
-        faces_near(points, top, np.array([0.5, 0.5, 1.0]), 1.0, normal=np.array([0, 0, -1.0]))
-
-
-def test_nearest_vertex() -> None:
-    """The nearest vertex of each target is found."""
-    points, _ = box(2)
-    assert np.all(
-        points[nearest_vertex(points, np.array([[0.9, 0.9, 0.9], [0.1, 0.0, 0.4]]))] == [[1, 1, 1], [0, 0, 0.5]]
-    )
