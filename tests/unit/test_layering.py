@@ -9,7 +9,7 @@ import femsim
 
 ORDER = (
     *("errors", "units", "durable", "parameters", "scenario", "geometry", "mesh", "tissue", "fem", "interface"),
-    *("loosening", "results", "report", "pipeline", "terminal", "tables", "doctor", "cli", "__main__"),
+    *("loosening", "export", "results", "report", "pipeline", "terminal", "tables", "doctor", "cli", "__main__"),
 )
 """Stages, earliest first; a stage imports only from itself and from earlier ones."""
 PACKAGE = Path(femsim.__file__).parent
