@@ -51,6 +51,15 @@ def coulomb_cap(bearing, clearance, bond_cap, friction, jumps):  # pragma: no co
 
 
 @nb.njit(cache=True)
+def first_outside(values, low, high):  # pragma: no cover - compiled
+    """Index of the first value that is not finite or not within its limits; -1 when all are."""
+    for p in range(values.size):
+        if not (np.isfinite(values[p]) and low <= values[p] <= high):
+            return p
+    return -1
+
+
+@nb.njit(cache=True)
 def patch_forces(traction, tangent, jumps, area, residual, size):  # pragma: no cover - compiled
     """Forces (size,) and tangents (size,) of patches with residual springs; the entries beyond the patches are zero."""
     force = np.zeros(size)

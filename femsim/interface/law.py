@@ -274,9 +274,8 @@ def _check(state: InterfaceState, tissue: PatchTissue) -> None:
         ("stick anchor [mm]", state.anchor, -np.inf, np.inf),
     )
     for name, values, low, high in limits:
-        good = np.isfinite(values) & (values >= low) & (values <= high)
-        if not good.all():
-            patch = int(np.flatnonzero(~good)[0])
+        patch = kernels.first_outside(values, low, high)
+        if patch >= 0:
             raise InputError(
                 f"interface patch {patch}: {name} is {values[patch]}; it must be finite, {low:g} to {high:g}"
             )

@@ -51,23 +51,15 @@ def lateral_stiffness(patches: Patches, coefficients: Coefficients, law: Interfa
     tangent at rest would be that of the bond alone. Friction follows the bearing pressure of the same push. Anchors are
     taken at rest, so that a screw's history of slip is not read as force.
     """
+    _, first = np.unique(patches.screw, return_index=True)
+    frame = patches.directions[first][patches.screw]  # angles count from the screw's first patch
     shift = np.empty((PROBE_DIRECTIONS, patches.n_screws))
     rest = replace(coefficients, anchor=np.zeros_like(coefficients.anchor))
     for row, angle in enumerate(np.arange(PROBE_DIRECTIONS) * 2 * np.pi / PROBE_DIRECTIONS):
-        push = _sideways(patches, angle)
+        push = np.cos(angle) * frame[:, 0] + np.sin(angle) * frame[:, 2]
         jumps = probe * np.einsum("pij,pj->pi", patches.directions, push)
         jumps[:, AXIAL] = 0.0
         traction, _ = law.response(rest, jumps, law.friction_cap(rest, jumps))
         along = (traction * jumps / probe)[:, [RADIAL, CIRCUMFERENTIAL]].sum(axis=1)
         shift[row] = patches.per_screw(patches.area * along) / probe
     return shift.min(axis=0)
-
-
-def _sideways(patches: Patches, angle: float) -> np.ndarray:
-    """Unit vector across each patch's screw axis (p, 3) at ``angle`` from the screw's first patch."""
-    out = np.empty((len(patches), 3))
-    for k in range(patches.n_screws):
-        mine = patches.screw == k
-        radial, _, circumferential = patches.directions[np.flatnonzero(mine)[0]]
-        out[mine] = np.cos(angle) * radial + np.sin(angle) * circumferential
-    return out

@@ -10,6 +10,7 @@ import numpy as np
 from femsim.errors import ConvergenceError, InputError
 from femsim.interface.contact import ContactSolver, Equilibrium
 from femsim.interface.law import InterfaceState, PatchTissue
+from femsim.interface.threads import one_dense_thread
 from femsim.loosening.rates import SMALLEST_STRESS, LooseningConstants, equivalent_stress
 from femsim.loosening.spectrum import Task
 
@@ -288,11 +289,12 @@ def creep_guard(
     """
     if solved_cycles <= SETTLING_CYCLES + 1:
         raise InputError(f"creep guard: {solved_cycles} cycles are too few, at least {SETTLING_CYCLES + 2} are needed")
-    found = _cycled(chewer, state, tissue, factor, cycles, solved_cycles)
-    for _ in range(CREEP_HALVINGS):
-        if found.slipping == 0:
-            break
-        found = _cycled(chewer, state, tissue, 0.5 * found.factor, cycles, solved_cycles)
+    with one_dense_thread():
+        found = _cycled(chewer, state, tissue, factor, cycles, solved_cycles)
+        for _ in range(CREEP_HALVINGS):
+            if found.slipping == 0:
+                break
+            found = _cycled(chewer, state, tissue, 0.5 * found.factor, cycles, solved_cycles)
     return found
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from femsim.errors import InputError
 from femsim.interface.law import InterfaceState
+from femsim.interface.threads import one_dense_thread
 from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewer
 from femsim.loosening.rates import bounded, patch_rates
@@ -56,30 +57,31 @@ def every_cycle(case: LooseningCase, cycles: int, on_cycle: Callable[[int], None
     state, anchor, warm = np.stack([start.bonded, start.damage, start.clearance]), start.anchor, chewer.cold()
     failed, first = np.zeros(state.shape[1], dtype=bool), np.nan
     length = 1.0 / per_day
-    for cycle in range(cycles):
-        day = cycle * length
-        tissue = case.tissue_at(day)
-        chewing = chewer.chew(
-            InterfaceState(state[0], state[1], state[2], anchor), tissue, case.spectrum.factor(day), warm
-        )
-        rates = patch_rates(
-            state,
-            failed,
-            chewing.stress,
-            chewing.shedding,
-            chewing.motion,
-            chewer.cycles,
-            tissue.strength,
-            tissue.activity,
-            day,
-            case.bonded_rate,
-            case.constants,
-        )
-        state = bounded(state + length * rates.rate)
-        anchor, warm = chewing.anchor, chewing.warm
-        failed = failed | (state[1] >= case.constants.damage_failed)
-        if np.isnan(first) and failed.any():
-            first = day + length
-        if on_cycle is not None:
-            on_cycle(cycle + 1)
+    with one_dense_thread():
+        for cycle in range(cycles):
+            day = cycle * length
+            tissue = case.tissue_at(day)
+            chewing = chewer.chew(
+                InterfaceState(state[0], state[1], state[2], anchor), tissue, case.spectrum.factor(day), warm
+            )
+            rates = patch_rates(
+                state,
+                failed,
+                chewing.stress,
+                chewing.shedding,
+                chewing.motion,
+                chewer.cycles,
+                tissue.strength,
+                tissue.activity,
+                day,
+                case.bonded_rate,
+                case.constants,
+            )
+            state = bounded(state + length * rates.rate)
+            anchor, warm = chewing.anchor, chewing.warm
+            failed = failed | (state[1] >= case.constants.damage_failed)
+            if np.isnan(first) and failed.any():
+                first = day + length
+            if on_cycle is not None:
+                on_cycle(cycle + 1)
     return CycleByCycle(state, anchor, failed, first)

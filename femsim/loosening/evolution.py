@@ -8,6 +8,7 @@ import numpy as np
 
 from femsim.errors import ConvergenceError, InputError, Stopped
 from femsim.interface.law import InterfaceState
+from femsim.interface.threads import one_dense_thread
 from femsim.loosening.case import LooseningCase
 from femsim.loosening.causes import Ledger
 from femsim.loosening.checkpoint import pack, unpack
@@ -74,21 +75,22 @@ def evolve(
         if on_checkpoint is not None:
             on_checkpoint(pack(run))
 
-    run = Evolution(case, horizon)
-    if resume is None:
-        run.begin()
-        keep(run)
-    else:
-        run.restore(resume)
-    while not run.ended:
-        run.advance()
-        if on_progress is not None:
-            on_progress(run.point.day, horizon)
-        if run.ended or run.steps % checkpoint_every == 0:
+    with one_dense_thread():
+        run = Evolution(case, horizon)
+        if resume is None:
+            run.begin()
             keep(run)
-        if not run.ended and should_stop is not None and should_stop():
-            raise Stopped(f"stopped on day {run.point.day:.1f} of {horizon:g}; continue with --resume")
-    return run.outcome()
+        else:
+            run.restore(resume)
+        while not run.ended:
+            run.advance()
+            if on_progress is not None:
+                on_progress(run.point.day, horizon)
+            if run.ended or run.steps % checkpoint_every == 0:
+                keep(run)
+            if not run.ended and should_stop is not None and should_stop():
+                raise Stopped(f"stopped on day {run.point.day:.1f} of {horizon:g}; continue with --resume")
+        return run.outcome()
 
 
 class Evolution:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from femsim.errors import FemsimError, Stopped
 from femsim.interface.balance import Check, balance_checks
@@ -174,16 +173,14 @@ class ScenarioRun:
 
         with self.hooks.timed("years of chewing") as progress:
             try:
-                # The dense problems are small: more threads wait for each other, and one gives the same bits anywhere.
-                with ThreadpoolController().select(internal_api="openblas").limit(limits=1):
-                    return evolve(
-                        case,
-                        setting.horizon,
-                        resume=stored,
-                        on_checkpoint=keep,
-                        should_stop=self.hooks.should_stop,
-                        on_progress=lambda day, horizon: progress(day / horizon),
-                    )
+                return evolve(
+                    case,
+                    setting.horizon,
+                    resume=stored,
+                    on_checkpoint=keep,
+                    should_stop=self.hooks.should_stop,
+                    on_progress=lambda day, horizon: progress(day / horizon),
+                )
             except FemsimError:
                 self.unfinished(setting, case)
                 raise
