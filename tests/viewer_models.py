@@ -90,7 +90,8 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
         known = {key: np.where(bone, values, np.nan) for key, values in tissue.items()} if moment == "surgery" else {}
         loads = {key: factor * cells[key] for key in ("von_mises", "strain_tension", "strain_compression")}
         path = folder / "fields" / f"{moment}.vtu"
-        write_fields(path, points, tets, point_data={"displacement": factor * bent}, cell_data={**cells, **loads, **known})
+        data = {**cells, **loads, **known}
+        write_fields(path, points, tets, point_data={"displacement": factor * bent}, cell_data=data)
     names = [f"screw-{k + 1}" for k in range(len(HEADS))]
     table = [
         {"day": day, "cycles": 1600 * day, "bite_factor": 1.0, "screw": name, **course(day, k)}
@@ -135,7 +136,7 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
             }
             for k, (name, x) in enumerate(zip(names, HEADS, strict=True))
         ],
-        "events": [{"day": LOOSE_DAY, "kind": "screw loose", "subject": names[last], "text": "screw-4 counts as loose"}],
+        "events": [{"day": LOOSE_DAY, "kind": "screw loose", "subject": names[last], "text": "it counts as loose"}],
         **changes,
     }
     write_json(folder / "run.json", record)

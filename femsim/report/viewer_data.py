@@ -162,7 +162,7 @@ def pack_run(folder: RunFolder, *, largest: int = LARGEST) -> dict[str, Any]:
         parts = [without_inside(part) for part in parts]
         packed = _packed(run, parts, "hollow")
     width = FIRST_CELL
-    while _size(packed) > largest and sum(len(part.triangles) for part in parts):
+    while _size(packed) > largest and any(len(part.triangles) for part in parts):
         packed = _packed(run, [thinned(part, width) for part in parts], "hollow")
         width *= COARSER
     return packed
@@ -391,9 +391,11 @@ def _screws(run: RunData) -> list[dict[str, Any]]:
 def _timeline(run: RunData) -> dict[str, Any]:
     """Courses of the screws on at most ``MOST_DAYS`` days; days of events are always among them."""
     days = np.unique([row["day"] for row in run.timeline]) if run.timeline else np.empty(0)
-    wanted = [np.linspace(0, days[-1], MOST_DAYS), [event["day"] for event in run.events]] if len(days) else [[]]
-    nearest = np.searchsorted(days, np.concatenate(wanted)).clip(0, max(len(days) - 1, 0))
-    kept = days if len(days) <= MOST_DAYS else days[np.unique(nearest)]
+    kept = days
+    if len(days) > MOST_DAYS:
+        moments = np.array([event["day"] for event in run.events], dtype=float)
+        wanted = np.concatenate([np.linspace(0, days[-1], MOST_DAYS), moments])
+        kept = days[np.unique(np.searchsorted(days, wanted).clip(0, len(days) - 1))]
     rows = {(row["day"], row["screw"]): row for row in run.timeline}
     names = [screw["name"] for screw in run.record.get("operation", {}).get("screws", [])]
     return {
