@@ -111,11 +111,19 @@ def equivalent_amplitude(peak: Array, valley: Array, ultimate: float) -> Array:
     peak, valley : ndarray (..., 6)
         MPa.
     """
+    return goodman(*amplitude_and_mean(peak, valley), ultimate)
+
+
+def amplitude_and_mean(peak: Array, valley: Array) -> tuple[Array, Array]:
+    """Stress amplitude and tensile mean stress (...,) of cycles between tensors (..., 6), MPa; linear in their size."""
     half = 0.5 * (np.asarray(peak, dtype=float) - valley)
     middle = 0.5 * (np.asarray(peak, dtype=float) + valley)
-    mean = np.where(middle[..., :3].sum(axis=-1) > 0.0, von_mises(middle), 0.0)
+    return von_mises(half), np.where(middle[..., :3].sum(axis=-1) > 0.0, von_mises(middle), 0.0)
+
+
+def goodman(amplitude: Array, mean: Array, ultimate: float) -> Array:
+    """Fully reversed amplitude ``sigma_a / (1 - sigma_m / R_m)`` of the same life, MPa."""
     left = 1.0 - mean / ultimate
-    amplitude = von_mises(half)
     return np.where(left > 0.0, amplitude / np.where(left > 0.0, left, 1.0), np.where(amplitude > 0.0, np.inf, 0.0))
 
 
@@ -162,6 +170,7 @@ class HardwareFatigue:
         """Forget stresses and damage: nothing has been used yet."""
         self.damage: dict[str, Array] = {}
         self.stress: dict[str, Array] = {}
+        self.cycles: dict[str, tuple[Array, Array]] = {}
         self.factor = 0.0
         self.refreshed = -np.inf
 
@@ -175,17 +184,23 @@ class HardwareFatigue:
             if any(part.name not in one for one in solved):
                 raise InputError(f"hardware fatigue: no stress was recovered for part {part.name!r}")
             pairs = [tuple(np.atleast_2d(np.asarray(s, dtype=float)) for s in one[part.name]) for one in solved]
-            self.stress[part.name] = np.array(pairs)  # (tasks, 2, places, 6)
+            self._take(part, np.array(pairs))
             self.damage.setdefault(part.name, np.zeros(pairs[0][0].shape[0]))
         self.factor = self.spectrum.factor(day)
         self.refreshed = day
+
+    def _take(self, part: Part, stress: Array) -> None:
+        """Keep stresses (tasks, 2, places, 6) and what does not change with the size of the bite."""
+        self.stress[part.name] = stress
+        self.cycles[part.name] = amplitude_and_mean(stress[:, 0], stress[:, 1])
 
     def rate(self, part: Part, day: float) -> Array:
         """Damage per day at every place of a part."""
         if part.name not in self.stress or self.factor <= 0.0:
             return np.zeros_like(self.damage.get(part.name, np.zeros(1)))
-        scaled = self.stress[part.name] * (self.spectrum.factor(day) / self.factor)
-        amplitude = equivalent_amplitude(scaled[:, 0], scaled[:, 1], part.material.ultimate)
+        scale = self.spectrum.factor(day) / self.factor
+        amplitude, mean = self.cycles[part.name]
+        amplitude = goodman(scale * amplitude, scale * mean, part.material.ultimate)
         return (self.cycles_per_day[:, None] / fatigue_life(amplitude, part.material, part.knock_down)).sum(axis=0)
 
     def gained(self, part: Part, start: float, end: float) -> Array:
@@ -247,5 +262,5 @@ class HardwareFatigue:
         self.factor, self.refreshed = (float(value) for value in stored["hardware_clock"])
         for number, part in enumerate(self.parts):
             if f"hardware_stress_{number}" in stored:
-                self.stress[part.name] = np.array(stored[f"hardware_stress_{number}"])
+                self._take(part, np.array(stored[f"hardware_stress_{number}"]))
                 self.damage[part.name] = np.array(stored[f"hardware_damage_{number}"])
