@@ -176,7 +176,7 @@ class Viewer {
     for (const view of this.views) view.dress(this.look, this.day);
     this.drawLegend(map);
     this.section();
-    this.setDay(this.day);
+    this.tellDay();
   }
 
   scalars(view, body, day, moment) {
@@ -221,13 +221,20 @@ class Viewer {
 
   setDay(day) {
     this.day = day;
-    const text = this.when(day);
+    if (this.field.kind === "screw") {
+      for (const view of this.views) {
+        view.dress(this.look, day, "screw");
+        view.cut(view.plane, "screw");
+      }
+    }
+    this.tellDay();
+  }
+
+  tellDay() {
+    const text = this.when(this.day);
     this.timeText.textContent = text;
     this.timeInput.setAttribute("aria-valuetext", text);
-    for (const view of this.views) {
-      if (this.field.kind === "screw") view.dress(this.look, day);
-      else view.tell(day);
-    }
+    for (const view of this.views) view.tell(this.day);
     this.clearChips();
     this.read();
     this.redraw();

@@ -70,12 +70,15 @@ export class View {
     this.element = h("div", { className: "fv-view", role: "group", "aria-label": design.name }, h("p", { className: "fv-name" }, design.name), this.tally, this.over);
   }
 
-  // Colour the bodies. `look`: field, moment, map texture, range, deformation, whether the removed part is shown.
-  dress(look, day) {
+  // Colour the bodies, or one kind of them. `look`: field, moment, map texture, range, deformation, whether the
+  // removed part is shown. The section must be cut again afterwards.
+  dress(look, day, kind = null) {
+    this.look = look;
     const { field } = look;
     const seeThrough = field.kind === "screw" ? ["bone", "plate"] : field.on.includes("bone") ? [] : ["bone"];
     for (const layer of this.layers) {
       const { body, surface, veil, cap } = layer;
+      if (kind && body.kind !== kind) continue;
       const carries = field.on.includes(body.kind);
       const scalars = carries ? look.scalars(this, body, day) : null;
       const glass = body.kind === "removed" || seeThrough.includes(body.kind) ? GLASS[body.kind] : 0;
@@ -99,14 +102,12 @@ export class View {
       surface.visible = layer.shown;
       veil.visible = layer.shown && glass > 0;
     }
-    this.look = look;
-    this.cut(this.plane);
-    this.tell(day);
   }
 
-  cut(plane) {
+  cut(plane, kind = null) {
     this.plane = plane;
     for (const { body, surface, veil, cap, shown } of this.layers) {
+      if (kind && body.kind !== kind) continue;
       body.slice(plane && shown ? plane : null);
       cap.visible = Boolean(plane) && shown;
       for (const mesh of [surface, veil]) {
