@@ -112,7 +112,7 @@ def volume_above(doses: ArrayLike, volumes: ArrayLike, levels: ArrayLike) -> NDA
     below = np.concatenate([np.zeros(1), np.cumsum(volume[order])])
     wanted = np.asarray(levels, dtype=float) * (1.0 - LEVEL_SLACK)
     first = np.searchsorted(dose[order], wanted, side="left")
-    return np.asarray(100.0 * (below[-1] - below[first]) / below[-1])
+    return np.asarray(100.0 * (1.0 - below[first] / below[-1]))
 
 
 def _checked(doses: ArrayLike, volumes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
