@@ -21,6 +21,20 @@ SCREWS = ("screw-1", "screw-2")
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+TISSUE = (
+    *("vessels", "oxygen_mmhg", "osteocytes", "cells", "activity"),
+    *("young_cortical", "young_cancellous", "strength_cortical", "toughness"),
+)
+DOSE_VOLUME = {
+    "region": "whole jaw",
+    "dose": "EQD2",
+    "volume_mm3": 62400.0,
+    "dmean_gy": 13.72,
+    "dmax_gy": 60.0,
+    "d30_gy": 8.954,
+    "v50_percent": 16.23,
+    "v60_percent": 0.0,
+}
 NO_PICTURES = "no pictures: the renderer stopped; install libegl1"
 
 
@@ -88,6 +102,26 @@ def written(folder: Path, tables: bool = False, **changes: Any) -> RunFolder:
         days = [{"day": day, "cycles": 1600 * day, "bite_factor": 1.0} for day in (0.0, 10.0, 365.25)]
         write_table(run / "timeline.csv", [when | state(screw, 20.0) for when in days for screw in SCREWS])
         patch = {"ring": 0, "sector": 0, "thread_hold": 0.5}
+        write_table(
+            run / "tissue.csv",
+            [{"s_mm": s, "eqd2_gy": dose, **dict.fromkeys(TISSUE, 1.0)} for s, dose in ((-1.0, 0.0), (1.0, 60.0))],
+        )
+        curve = [(0.0, 100.0), (60.0, 50.0), (61.0, 0.0)]
+        write_table(
+            run / "dose_histogram.csv",
+            [
+                {"region": region, "dose": kind, "dose_gy": dose, "volume_percent": share}
+                for region in ("whole jaw", "distal stump")
+                for kind in ("physical", "EQD2")
+                for dose, share in curve
+            ],
+        )
+        course = [
+            {"place": place, "eqd2_gy": dose, "day": day, **dict.fromkeys(TISSUE, 0.5), "bonded": 0.3 if day else None}
+            for place, dose in (("screw-1", 60.0), ("healthy bone", 0.0))
+            for day in (-365.0, 0.0, 365.0)
+        ]
+        write_table(run / "courses.csv", course)
         write_table(run / "patches.csv", [{"patch": k, "screw": name, **patch} for k, name in enumerate(SCREWS)])
     return run
 
@@ -123,11 +157,28 @@ class TestPage:
         """The embedded SVG charts are as self-contained as the page around them."""
         content = text_of(write_report(written(tmp_path, tables=True)))
         charts = [base64.b64decode(found).decode() for found in re.findall(r"svg\+xml;base64,([^\"]+)", content)]
-        assert len(charts) == 3
+        assert len(charts) == 6
         for chart in charts:
             links = re.findall(r"""(?:href|src)\s*=\s*"([^"]*)"|url\(([^)]*)\)""", chart)
             assert all((first or second).startswith(("#", "data:image/png;")) for first, second in links)
             assert "<script" not in chart
+
+    def test_dose_to_the_jaw_is_told(self, tmp_path: Path) -> None:
+        """The page of an irradiated jaw has strips, histogram with its table, and courses, each once."""
+        content = text_of(write_report(written(tmp_path, tables=True, dose_volume=[DOSE_VOLUME])))
+        for title in ("Dose and tissue of the jaw", "Dose to the bone that stays", "Tissue around the screws"):
+            assert content.count(title) == 1
+        row = content[content.index('<td class="text">whole jaw') :]
+        assert re.findall(r"<td>([^<]*)</td>", row)[:6] == ["62.4", "13.7", "60", "8.95", "16.2", "0"]
+
+    def test_healthy_jaw_has_no_dose(self, tmp_path: Path) -> None:
+        """A jaw without radiotherapy has neither histogram nor courses."""
+        run = written(tmp_path, tables=True)
+        for name in ("dose_histogram.csv", "courses.csv"):
+            (run / name).unlink()
+        content = text_of(write_report(run))
+        assert "Dose to the bone that stays" not in content
+        assert "Tissue around the screws" not in content
 
     def test_research_use_is_said(self, tmp_path: Path) -> None:
         """Nobody reads a result without reading that it is for research only."""
@@ -228,6 +279,45 @@ class TestPage:
 def test_number_filter(value: Any, spelt: str) -> None:
     """The filter of the page spells every kind of value without a needless exponent."""
     assert page._number(value) == spelt
+
+
+@pytest.mark.parametrize(
+    ("values", "ends", "ticks"),
+    [
+        ((0.0, 59.9998), (0.0, None), [0, 10, 20, 30, 40, 50, 60]),
+        ((54.0, 72.3), (0.0, None), [0, 20, 40, 60, 80]),
+        ((0.4, 1.0), (0.0, 1.0), [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        ((0.637, 1.0), (None, 1.0), [0.6, 0.7, 0.8, 0.9, 1.0]),
+        ((1.0, 1.0), (None, 1.0), [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        ((0.0, 0.0), (0.0, None), [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+    ],
+)
+def test_scale_of_a_picture(values: tuple[float, float], ends: tuple[Any, Any], ticks: list[float]) -> None:
+    """Colour scales hold every value and have round ticks that end at the ends."""
+    assert scenes.scale_ticks(*values, *ends) == pytest.approx(ticks)
+
+
+def test_pictures_of_tissue_only_where_there_is_a_dose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A healthy jaw is not drawn five times in one colour, an irradiated one shows dose, each H and modulus."""
+    drawn: list[str] = []
+
+    class Plotter:
+        def screenshot(self, path: Path) -> None:
+            drawn.append(path.stem.removeprefix(".part-"))
+            write_bytes(path, PIXEL)
+
+        def enable_anti_aliasing(self, kind: str) -> None: ...
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(scenes, "_plotter", lambda **choices: Plotter())
+    monkeypatch.setattr(scenes, "SCENES", {name: (lambda *given: None, "run.json") for name in scenes.SCENES})
+    irradiated, healthy = written(tmp_path, tables=True), written(tmp_path)
+    scenes.render_here(irradiated.path)
+    assert drawn == ["operation", "closeup", "stress", "dose", "vessels", "oxygen", "cells", "stiffness"]
+    drawn.clear()
+    scenes.render_here(healthy.path)
+    assert drawn == ["operation", "closeup", "stress"]
 
 
 def test_times_and_counts_are_spelt() -> None:
