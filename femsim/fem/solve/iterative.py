@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
 import numpy as np
 import scipy.sparse as sp
 
@@ -23,6 +27,9 @@ ITERATION_LIMIT = 400
 COLUMNS_AT_ONCE = 16
 """Right sides that share one pass over the matrix."""
 
+ONE_THREAD_BELOW = 30_000
+"""Unknowns below which starting the threads of a kernel costs more than they save."""
+
 DIRECT_LIMIT = {"pardiso": 150_000, "rslab": 100_000, "superlu": 12_000}
 """Unknowns of the last level: below these its factor takes less time and memory than more levels and iterations."""
 
@@ -34,12 +41,13 @@ class MultigridFactor(Verified):
 
     def __init__(self, upper: sp.csr_matrix, structure: Structure) -> None:
         super().__init__(upper, structure)
-        self._matrix = block_upper(upper)
         self._last: list[Factor] = []
         name, self._direct = direct_solver()
         self.last_iterations = 0
         try:
-            self._grid = Multigrid(self._matrix, structure.geometry(), self._last_level, DIRECT_LIMIT[name])
+            with _threads_for(self.n):
+                self._matrix = block_upper(upper)
+                self._grid = Multigrid(self._matrix, structure.geometry(), self._last_level, DIRECT_LIMIT[name])
         except (GeometryError, np.linalg.LinAlgError) as error:
             raise GeometryError(f"the stiffness matrix of {self.n} unknowns is singular: {self.why()}") from error
         except MemoryError as error:
@@ -52,6 +60,10 @@ class MultigridFactor(Verified):
         factor = self._direct.factor(upper)
         self._last.append(factor)
         return factor.apply
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        with _threads_for(self.n):
+            return super().solve(right)
 
     def apply(self, right: np.ndarray) -> np.ndarray:
         return self._grid.apply(right)
@@ -101,6 +113,17 @@ class MultigridSolver:
     def factor_with_schur(self, upper: sp.csr_matrix, columns: sp.spmatrix) -> tuple[Factor, np.ndarray]:
         factor = self.factor(upper)
         return factor, direct.schur_by_solves(factor, columns)
+
+
+@contextmanager
+def _threads_for(n: int) -> Iterator[None]:
+    """Let small models run on one thread."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1 if n < ONE_THREAD_BELOW else before)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def direct_solver() -> tuple[str, direct.Solver]:
