@@ -13,7 +13,7 @@ import typer
 
 from femsim import __version__
 from femsim.errors import ConvergenceError, InputError, Stopped
-from femsim.tables import plan_columns, screw_columns, text_table
+from femsim.tables import convergence_columns, plan_columns, screw_columns, text_table
 from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, quiet_libraries, say
 
 if TYPE_CHECKING:
@@ -135,6 +135,21 @@ def mesh(file: ScenarioFile, output: Output = RUNS) -> None:
     result = _with_hooks(lambda hooks: pipeline.mesh(scenario, hooks, output))
     say(text_table([{"quantity": key, "value": value} for key, value in result.mesh.items()]))
     say(f"mesh: {result.path}{' (from the cache)' if result.from_cache else ''}")
+
+
+@_command
+def converge(
+    file: ScenarioFile,
+    presets: Annotated[str, typer.Option(help="Sizing presets from coarse to fine.")] = "preview,standard,fine",
+    output: Output = RUNS,
+) -> None:
+    """Solve the day of surgery on several meshes and compare displacement, screw loads and tractions."""
+    from femsim import pipeline
+
+    scenario, names = _load(file), [name.strip() for name in presets.split(",") if name.strip()]
+    result = _with_hooks(lambda hooks: pipeline.converge(scenario, names, hooks, output))
+    say(text_table(convergence_columns(result.rows)))
+    say(f"differences are against {names[-1]}; table: {result.folder / 'convergence.csv'}")
 
 
 @_command

@@ -111,3 +111,26 @@ def _point(point: Sequence[float] | None) -> str:
 
 def _span(pair: Sequence[float] | None) -> str:
     return "-" if pair is None else f"{pair[0]:.1f}-{pair[1]:.1f}"
+
+
+def convergence_columns(rows: Sequence[Row]) -> list[Row]:
+    """Size, cost and differences of every mesh of a convergence study."""
+    return [
+        {
+            "preset": row["preset"],
+            "tets": row["tets"],
+            "unknowns": row["unknowns"],
+            "min Jacobian": _short(row["min_scaled_jacobian"]),
+            "mesh s": row["mesh_s"],
+            "condense s": row["condense_s"],
+            "moved mm": row["displacement_mm"],
+            "moved %": _signed_percent(row["displacement_difference"]),
+            "screw load %": _signed_percent(row["screw_load_difference"]),
+            "traction %": _signed_percent(row["traction_difference"]),
+        }
+        for row in rows
+    ]
+
+
+def _signed_percent(value: float) -> str:
+    return f"{100.0 * value:.2f}"

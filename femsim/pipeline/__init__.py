@@ -1,7 +1,20 @@
 """The one place that wires the stages: scenario, geometry, mesh, tissue, operator, years of chewing, report."""
 
 from femsim.pipeline.commands import MeshResult, PlanResult, mesh, plan, report, run, show
+from femsim.pipeline.convergence import ConvergenceResult, converge
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult
 
-__all__ = ["Hooks", "MeshResult", "PlanResult", "RunResult", "mesh", "plan", "report", "run", "show"]
+__all__ = [
+    "ConvergenceResult",
+    "Hooks",
+    "MeshResult",
+    "PlanResult",
+    "RunResult",
+    "converge",
+    "mesh",
+    "plan",
+    "report",
+    "run",
+    "show",
+]
