@@ -59,8 +59,8 @@ def course(day: float, number: int) -> dict[str, float]:
     lost = (0.1 + 0.2 * number) * day / HORIZON
     return {
         "motion_p50_um": 50 * lost,
-        "motion_p95_um": 100 * lost,
-        "motion_max_um": 120 * lost,
+        "motion_p95_um": 214 * lost,
+        "motion_max_um": 230 * lost,
         "holding_n": 1000 * (1 - lost),
         "holding_ratio": 1 - lost,
         "lateral_ratio": 1 - 0.5 * lost,

@@ -200,6 +200,7 @@ class Viewer {
       if (range.max > range.high * (1 + 1e-6)) notes.push(this.say("scale_top", { high: words.number(range.high), max: words.number(range.max), unit: field.unit }));
       if (field.kind !== "screw") notes.push(this.say("averaged"));
     }
+    if (this.look.deformation > 1) notes.push(this.say("deformation_note", { factor: this.look.deformation }));
     if (this.views.length > 1 && fieldName !== "state") notes.push(this.say("same_scale"));
     if (fieldName !== "state") notes.push(this.say("rims"));
     this.legendNote.textContent = notes.join(" ");

@@ -184,13 +184,18 @@ export class View {
     for (const [head, k] of order) {
       const x = (0.5 + 0.5 * head.x) * w;
       const y = (0.5 - 0.5 * head.y) * tall;
-      let top = y - LEADER - LABEL;
-      while (placed.some((p) => Math.abs(p.x - x) < LABEL && Math.abs(p.top - top) < LABEL)) top -= LABEL + 1;
+      const free = (top, step) => {
+        while (placed.some((p) => Math.abs(p.x - x) < LABEL && Math.abs(p.top - top) < LABEL)) top += step;
+        return top;
+      };
+      const above = free(y - LEADER - LABEL, -LABEL - 1);
+      const top = above >= 0 ? above : free(y + LEADER, LABEL + 1);
       placed.push({ x, top });
       const button = this.buttons[k];
       button.style.transform = `translate(${x - LABEL / 2}px, ${top}px)`;
-      button.style.setProperty("--leader", `${y - top - LABEL}px`);
-      button.hidden = x < 0 || x > w || y > tall || top < 0;
+      button.style.setProperty("--leader", `${above >= 0 ? y - top - LABEL : top - y}px`);
+      button.classList.toggle("fv-below", above < 0);
+      button.hidden = x < 0 || x > w || y < 0 || y > tall;
       const { head: at, axis } = design.screws[k];
       const away = this.plane && this.plane[0] * at[0] + this.plane[1] * at[1] + this.plane[2] * at[2] > this.plane[3] + 1;
       button.classList.toggle("fv-behind", away || new Vector3(...axis).dot(back) > 0.2);
