@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from viewer_models import DOSE, LOOSE_DAY, SIZE, written_run
+from viewer_models import DOSE, LOOSE_DAY, SIZE, brick, written_run
 
 from femsim.report.viewer_block import english, viewer_block
-from femsim.report.viewer_data import pack_run
+from femsim.report.viewer_data import outer_triangles, pack_run
+from femsim.results import RunFolder, write_json
+from femsim.results.fields import write_surface
 
 WORDS = english()
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -294,6 +297,36 @@ def test_fingers_turn_and_zoom(browser):
     touch("touchMove", (x - 60, y), (x + 60, y))
     touch("touchEnd")
     assert eyes(browser)[0][2] > 1.5 * turned[2]
+
+
+def test_what_is_not_known_is_said_and_grey(shared_browser, tmp_path: Path):
+    """Beside a whole run: one without dose and without its inside, and one that failed before it had any field."""
+    whole = pack_run(written_run(tmp_path, "Whole"))
+    bare = pack_run(written_run(tmp_path, "Bare"), largest=len(json.dumps(whole)) - 100)
+    for part in bare["parts"]:
+        part["fields"].pop("eqd2", None)
+    del bare["ranges"]["eqd2"]
+    early = RunFolder.create(tmp_path, "early", "01234567")
+    write_json(early / "run.json", {"kind": "femsim run", "format": 1, "title": "Early", "status": "failed"})
+    (early / "surfaces").mkdir()
+    points, tets = brick((0, 0, 0), (60, 10, 30), (1, 1, 1))
+    write_surface(early / "surfaces" / "bone.vtp", points, outer_triangles(tets))
+    block = viewer_block([whole, bare, pack_run(early)])
+    path = tmp_path / "three.html"
+    path.write_text(PAGE.format(block.style_source, block.script_source, block.markup), encoding="utf-8")
+    browser = opened(shared_browser, path, 1280, 1400)
+    choose(browser, 0, "eqd2")
+    press_button(browser, WORDS["view_frontal"])
+    assert WORDS["unknown_swatch"] in all_of(browser, ".fv-legend .fv-note")[0].text
+    stages = all_of(browser, ".fv-stage")
+    for stage in stages[1:]:
+        image = screenshot(stage)
+        grey = np.ptp(image, axis=2) < 25
+        assert grey.mean() > 0.95  # nothing but greys and a few marks: no colour of the scale
+    assert "This run is not complete (failed)." in all_of(browser, ".fv-tally")[2].text
+    assert "Bare: the run is too large" in all_of(browser, ".fv-more")[0].get_attribute("textContent")
+    choose(browser, 2, "section_screw")
+    assert browser.complaints() == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -181,6 +181,7 @@ class Viewer {
 
   scalars(view, body, day, moment) {
     if (this.field.kind !== "screw") return body.field(this.fieldName, moment);
+    if (!view.design.timeline.days.length) return null;
     const value = this.fieldName === "state" ? Number(isLoose(view.design.screws[body.screw], day)) : valueAt(view.design, this.fieldName, body.screw, day);
     return value === null ? null : new Float32Array(body.points.length / 3).fill(value);
   }
@@ -283,7 +284,8 @@ class Viewer {
       Object.assign(this.placeInput, { min: Math.floor(-half), max: Math.ceil(half) });
       this.placeInput.value = along.dot(view.plate.centre) - along.dot(view.centre);
     } else Object.assign(this.placeInput, { min: -4, max: 4 });
-    if (this.sectionInput.value === "section_screw" && !this.picked) this.pick(this.views[0].design.screws[0].name);
+    const [first] = this.views.flatMap((view) => view.design.screws);
+    if (this.sectionInput.value === "section_screw" && !this.picked && first) this.pick(first.name);
     this.faceScrew();
     const plane = this.plane(this.views[0], 1);
     if (plane) this.side = new Vector3(plane[0], plane[1], plane[2]).dot(this.views[0].eye.basis().back) >= 0 ? 1 : -1;

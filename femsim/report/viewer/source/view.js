@@ -129,7 +129,7 @@ export class View {
     if (day > Math.ceil(last) && last > 0) lines.push(words.say("ended", { day: Math.round(last), why: design.ending }));
     this.tally.textContent = lines.join(" · ");
     design.screws.forEach((screw, k) => {
-      const state = loose[k] ? words.say("state_loose_since", { day: Math.round(screw.loose_day) }) : words.say("state_holds");
+      const state = !design.timeline.days.length ? words.say("unknown") : loose[k] ? words.say("state_loose_since", { day: Math.round(screw.loose_day) }) : words.say("state_holds");
       this.buttons[k].classList.toggle("fv-loose", loose[k]);
       this.buttons[k].setAttribute("aria-label", words.say("screw_in", { label: screw.label, name: design.name, state }));
     });
