@@ -107,15 +107,14 @@ def test_plate_with_a_hole() -> None:
     assert corner[top[tets]][:, 0].mean() == pytest.approx(3.0, rel=0.03)
 
 
-def test_nafems_le10() -> None:
-    """NAFEMS LE10 (thick elliptic plate under pressure): sigma_yy at D is -5.38 MPa within 2 %.
+def le10_stress(k: int, grading: float) -> float:
+    """Return sigma_yy at D of 3k x 6k x 2k bricks across, around and through; grading 1 is uniform, more is finer at D.
 
-    The mesh was chosen after seeing results: nine meshes gave -5.59 to -5.44, all above the reference, uniform ones
-    outside 2 %. Straight edges, which make D a blunt corner of a polygon, are the likely cause.
+    D carries the mean of its cells' corner values.
     """
-    box_points, tets = box((10, 24, 5))
-    across = box_points[:, 0] ** 1.5  # finer towards the hole
-    angle = 0.5 * np.pi * box_points[:, 1] ** 1.5
+    box_points, tets = box((3 * k, 6 * k, 2 * k))
+    across, around = box_points[:, 0] ** grading, box_points[:, 1] ** grading
+    angle = 0.5 * np.pi * around
     long, short = 2.0 + 1.25 * across, 1.0 + 1.75 * across
     points = np.stack([long * np.cos(angle), short * np.sin(angle), 0.6 * box_points[:, 2]], axis=1)
     tets = positive(points, tets)
@@ -132,4 +131,51 @@ def test_nafems_le10() -> None:
     corner = stress.stress(stress.strain(space, u, barycentric=CORNERS), np.full(space.n_cells, 210e3), 0.3)
     d = np.linalg.norm(points - [2.0, 0.0, 0.6], axis=1) < 1e-9
     assert d.sum() == 1
-    assert corner[d[tets]][:, 1].mean() == pytest.approx(-5.38, rel=0.02)
+    return float(corner[d[tets]][:, 1].mean())
+
+
+LE10 = -5.38
+"""Published target, MPa. LE11, its thermal sister, is left out: femsim has no initial strain, nothing would use it."""
+
+
+@pytest.mark.parametrize("grading", [1.0, 1.5])
+def test_nafems_le10_converges(grading: float) -> None:
+    """NAFEMS LE10 (thick elliptic plate under pressure): every refinement brings sigma_yy at D nearer to -5.38 MPa.
+
+    Uniform meshes come from below (-5.11, -5.18, -5.24), graded ones from above (-5.57, -5.46, -5.45).
+    """
+    error = np.array([le10_stress(k, grading) / LE10 - 1.0 for k in (1, 2, 3)])
+    assert np.all(np.diff(np.abs(error)) < 0.0)
+    assert np.all(np.sign(error) == (1.0 if grading > 1.0 else -1.0))
+    assert abs(error[-1]) < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grading", [1.0, 1.5])
+def test_nafems_le10_on_the_fine_mesh(grading: float) -> None:
+    """NAFEMS LE10: the fourth mesh of either family, the finest run here, is within 2 % of -5.38 MPa."""
+    assert le10_stress(4, grading) == pytest.approx(LE10, rel=0.02)
+
+
+def test_four_point_bending() -> None:
+    """Between the inner loads a beam has curvature M / (E I) and M c / I on its face, both within 1 %."""
+    length, width, height, young, force = 24.0, 4.0, 2.0, 105e3, 50.0
+    outer, inner = 22.0, 14.0  # spans; half the beam is modelled, its middle at x = 0
+    space = Space(*box((24, 3, 3), lengths=(length / 2, width, height)))
+    upper = assemble_stiffness(space, upper_pattern(space), young, 0.34)
+    vertices = space.nodes[: space.n_points]
+    near = (vertices[:, 2] > height - 1e-9) & (np.abs(vertices[:, 0] - inner / 2) < 0.5 + 1e-9)
+    load = surface_force(
+        space, faces_where(vertices, boundary_faces(space.tets), near), np.array([0.0, 0.0, -force / 2])
+    )
+    x, y, z = space.nodes.T
+    support = (np.abs(x - outer / 2) < 1e-9) & (z < 1e-9)
+    fixed = fixed_mask(space.n_nodes, (x < 1e-9, 0), (np.linalg.norm(space.nodes, axis=1) < 1e-9, 1), (support, 2))
+    u = solve_fixed(upper, load, fixed)
+    moment, inertia = force / 2 * (outer - inner) / 2, width * height**3 / 12
+    axis = (np.abs(y - width / 3) < 1e-9) & (np.abs(z - height / 3) < 1e-9) & (x < 3.0)
+    curvature = 2.0 * np.polyfit(x[axis] ** 2, u.reshape(-1, 3)[axis, 2], 1)[0]
+    assert curvature == pytest.approx(moment / (young * inertia), rel=0.01)
+    found = stress.stress(stress.strain(space, u, barycentric=CORNERS), np.full(space.n_cells, young), 0.34)[..., 0]
+    face = (vertices[:, 2] < 1e-9) & (vertices[:, 0] < 2.0)
+    assert found[face[space.tets]].mean() == pytest.approx(moment * height / 2 / inertia, rel=0.01)
