@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loosening_statistics import DAYS_PER_MONTH, Arm, misfit, summary, verdicts
+from loosening_statistics import DAYS_PER_MONTH, LOOSE_MONTHS, Arm, misfit, summary, verdicts
 from ruamel.yaml import YAML
 from scipy.stats import qmc
 
@@ -449,7 +449,7 @@ def draw(path: Path, figure: Path) -> None:
         axis.step(months, held, where="post", color=colour, label=f"{name}, {int(loose.sum())} of {len(day)} loose")
         broken = arm.fracture < arm.day
         axis.plot(arm.fracture[broken] / DAYS_PER_MONTH, np.full(broken.sum(), 0.02), "v", color=colour, clip_on=False)
-    axis.axvspan(19, 53, color="#dddddd", zorder=0, label="clinical median of loosening, 19 to 53 months")
+    axis.axvspan(*LOOSE_MONTHS, color="#dddddd", zorder=0, label="clinical median of loosening")
     axis.set(xlabel="months since surgery", ylabel="jaws without a loose screw", ylim=(0, 1.02), xlim=(0, 60))
     axis.legend(frameon=False, loc="lower left")
     fig.savefig(figure, dpi=130)
