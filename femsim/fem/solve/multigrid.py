@@ -30,7 +30,7 @@ EIGENVALUE_STEPS = 12
 
 EIGENVALUE_SAFETY = 1.1
 
-STRENGTH = 0.01
+STRENGTH = 0.05
 """Couplings weaker than this times the diagonals do not aggregate: bone and titanium stay apart, thin bone does not."""
 
 
