@@ -1,0 +1,40 @@
+"""Few materials from many moduli, for programs that want one material card per modulus."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from femsim.export.linear import LinearModel
+
+MOST_MATERIALS = 2000
+"""Material cards beyond which moduli are put into classes: CalculiX searches its cards one by one."""
+
+
+def with_few_materials(model: LinearModel, most: int = MOST_MATERIALS) -> tuple[LinearModel, float]:
+    """Put Young's moduli into classes of equal ratio where there are too many different ones.
+
+    Parameters
+    ----------
+    model : LinearModel
+    most : int
+        Materials allowed; a model with no more is returned as it is.
+
+    Returns
+    -------
+    model : LinearModel
+        Each cell with the middle of its class.
+    error : float
+        Largest relative change of a modulus.
+    """
+    pairs = np.unique(np.column_stack([model.young, model.poisson]), axis=0)
+    if len(pairs) <= most:
+        return model, 0.0
+    ratios = np.unique(model.poisson)
+    logarithm = np.log(model.young)
+    low, high = logarithm.min(), logarithm.max()
+    classes = most // len(ratios)
+    number = np.minimum(((logarithm - low) / (high - low) * classes).astype(int), classes - 1)
+    young = np.exp(low + (number + 0.5) * (high - low) / classes)
+    return replace(model, young=young), float(np.abs(young / model.young - 1.0).max())
