@@ -197,6 +197,25 @@ def show(folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.
 
 
 @_command
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|SCENARIO", help="Run folder or scenario file.", show_default=False)
+    ],
+    to: Annotated[str, typer.Option("--to", help="calculix, abaqus or febio.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; by default one in the run folder.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Chewing task; by default the first.")] = None,
+) -> None:
+    """Write the static model of the day of surgery for another finite-element program."""
+    from femsim import pipeline
+
+    result = _with_hooks(lambda hooks: pipeline.export(source, to, output, task, hooks))
+    say(text_table(result.table))
+    say(f"export: {result.path}")
+
+
+@_command
 def tissue(
     eqd2: Annotated[float, typer.Option(help="Equivalent dose in 2 Gy fractions, Gy.", show_default=False)],
     months: Annotated[float, typer.Option(help="From the end of radiotherapy to surgery.", show_default=False)],

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from femsim.durable import write_via
-from femsim.export.linear import LinearModel, Springs, isotropic_materials
+from femsim.export.linear import LinearModel, Springs, isotropic_materials, set_name
 
 PER_LINE = 16
 """Numbers in a line of a set: the limit of Abaqus."""
@@ -147,12 +147,6 @@ def _output(program: str, tables: bool) -> str:
         return text + ("*NODE PRINT, NSET=NALL\nU\n*EL PRINT, ELSET=EALL\nS\n" if tables else "")
     text = "*NODE FILE\nU\n*EL FILE\nS\n"
     return text + ("*NODE PRINT, NSET=NALL\nU\n*EL PRINT, ELSET=EALL\nS\n" if tables else "")
-
-
-def set_name(name: str) -> str:
-    """Return a name that both programs accept: upper case, letters, digits and underscores, a letter first."""
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
-    return plain if plain[:1].isalpha() else f"S_{plain}"
 
 
 def _line(text: str) -> str:

@@ -91,3 +91,9 @@ def isotropic_materials(model: LinearModel) -> tuple[np.ndarray, list[np.ndarray
     order = np.argsort(label.ravel(), kind="stable")
     ends = np.cumsum(np.bincount(label.ravel(), minlength=len(pairs)))[:-1]
     return pairs, np.split(cells[order], ends) if len(pairs) else []
+
+
+def set_name(name: str) -> str:
+    """Return a name that every program accepts: upper case, letters, digits and underscores, a letter first."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
+    return plain if plain[:1].isalpha() else f"S_{plain}"

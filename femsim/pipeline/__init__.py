@@ -2,16 +2,19 @@
 
 from femsim.pipeline.commands import MeshResult, PlanResult, mesh, plan, report, run, show
 from femsim.pipeline.convergence import ConvergenceResult, converge
+from femsim.pipeline.exporting import ExportResult, export
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult
 
 __all__ = [
     "ConvergenceResult",
+    "ExportResult",
     "Hooks",
     "MeshResult",
     "PlanResult",
     "RunResult",
     "converge",
+    "export",
     "mesh",
     "plan",
     "report",
