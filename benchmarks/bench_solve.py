@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -32,7 +31,8 @@ JITTER = 0.15  # of a brick
 STANDARD = {"bricks": 15, "sizes": [6, 9, 11, 15, 19, 24], "scipy": 6, "direct_up_to": 15, "million": 24}
 QUICK = {"bricks": 5, "sizes": [4, 5, 6], "scipy": 4, "direct_up_to": 6, "million": None}
 CG_TOLERANCE = 1e-9
-GIB = 1024.0**2  # ru_maxrss is in KiB
+KIB_PER_GIB = 1024.0**2
+LOOK_EVERY = 0.02  # seconds between looks at the memory of CalculiX
 
 
 def bar(bricks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,22 +59,29 @@ def bar(bricks: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return renumbered(points, tets, material)
 
 
-def model(points: np.ndarray, tets: np.ndarray, material: np.ndarray) -> dict[str, Any]:
-    """Assemble: space, upper half with the held end eliminated, force."""
-    from femsim.fem.assembly import assemble_stiffness, upper_pattern
+def model(bricks: int) -> dict[str, Any]:
+    """Return the assembled bar: space, upper half with the held end eliminated, force, moduli, held unknowns."""
     from femsim.fem.spaces import Space
 
+    points, tets, material = bar(bricks)
     space = Space(points, tets)
-    young = np.array(list(MODULI.values()))[material]
-    upper = assemble_stiffness(space, upper_pattern(space), young, POISSON)
     held, pulled = ends(space.nodes)
     force = np.zeros((space.n_nodes, 3))
     force[pulled, 2] = -LOAD / len(pulled)
-    fixed = np.zeros(space.n_dof, dtype=bool)
-    fixed[(3 * held[:, None] + np.arange(3)).ravel()] = True
+    fixed = np.zeros((space.n_nodes, 3), dtype=bool)
+    fixed[held] = True
+    young = np.array(list(MODULI.values()))[material]
+    return assembled(space, young, fixed.ravel(), force.ravel())
+
+
+def assembled(space: Any, young: np.ndarray, fixed: np.ndarray, force: np.ndarray) -> dict[str, Any]:
+    """Assemble, and replace the equations of held unknowns by their diagonals."""
+    from femsim.fem.assembly import assemble_stiffness, upper_pattern
+
+    upper = assemble_stiffness(space, upper_pattern(space), young, POISSON)
     rows = np.repeat(np.arange(space.n_dof), np.diff(upper.indptr))
     upper.data[(fixed[rows] | fixed[upper.indices]) & (rows != upper.indices)] = 0.0
-    return {"space": space, "upper": upper, "force": force.ravel(), "young": young, "fixed": fixed}
+    return {"space": space, "upper": upper, "force": force, "young": young, "fixed": fixed}
 
 
 def ends(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,32 +90,21 @@ def ends(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(x < 1e-9), np.flatnonzero(x > x.max() - 1e-9)
 
 
-def write_input(path: Path, points: np.ndarray, tets: np.ndarray, material: np.ndarray, solver: str) -> None:
-    """Write the CalculiX input of the bar."""
-    from femsim.fem.spaces import Space
+def write_input(path: Path, made: dict[str, Any], solver: str) -> None:
+    """Write the CalculiX input of the bar, as ``femsim export`` does."""
+    from femsim.export.calculix import write_calculix
+    from femsim.export.linear import LinearModel
 
-    space = Space(points, tets)
-    held, pulled = ends(space.nodes)
-    with path.open("w", encoding="ascii") as file:
-        file.write("*NODE, NSET=ALL\n")
-        number = np.arange(1, space.n_nodes + 1)
-        np.savetxt(file, np.column_stack([number, space.nodes]), fmt="%d, %.12g, %.12g, %.12g")
-        for value, name in enumerate(MODULI):
-            chosen = np.flatnonzero(material == value)
-            file.write(f"*ELEMENT, TYPE=C3D10, ELSET={name.upper()}\n")
-            np.savetxt(file, np.column_stack([chosen, space.cells[chosen]]) + 1, fmt="%d", delimiter=", ")
-        for name, nodes in (("HELD", held), ("PULLED", pulled)):
-            file.write(f"*NSET, NSET={name}\n")
-            np.savetxt(file, nodes + 1, fmt="%d")
-        for name, young in MODULI.items():
-            file.write(f"*MATERIAL, NAME={name.upper()}\n*ELASTIC\n{young}, {POISSON}\n")
-            file.write(f"*SOLID SECTION, ELSET={name.upper()}, MATERIAL={name.upper()}\n")
-        file.write(f"*BOUNDARY\nHELD, 1, 3\n*STEP\n*STATIC{solver}\n*CLOAD\nPULLED, 3, {-LOAD / len(pulled):.15g}\n")
-        file.write("*NODE FILE\nU\n*EL FILE\nS\n*END STEP\n")
+    space, poisson = made["space"], np.full(made["space"].n_cells, POISSON)
+    linear = LinearModel(space.nodes, space.cells, made["young"], poisson, made["force"], fixed=made["fixed"])
+    write_calculix(linear, path, solver=solver, tables=False)
 
 
-def peak_gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GIB
+def peak_gib(process: int | str = "self") -> float:
+    """Peak memory of a process so far; what wait reports would count the parent that it was forked from."""
+    text = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+    found = re.search(r"VmHWM:\s*(\d+)", text)
+    return int(found.group(1)) / KIB_PER_GIB if found else 0.0
 
 
 # Cases: each runs in a process of its own and prints one line of JSON.
@@ -119,7 +115,7 @@ def case_solve(bricks: int, solver: str) -> dict[str, float]:
     from femsim.fem.solvers import Structure, make_solver
 
     warm(solver)
-    made = model(*bar(bricks))
+    made = model(bricks)
     start = time.perf_counter()
     factor = make_solver(solver, structure=Structure(made["space"])).factor(made["upper"])
     ready = time.perf_counter()
@@ -143,7 +139,7 @@ def case_scipy(bricks: int, solver: str) -> dict[str, float]:
 
     from femsim.fem.assembly import full_matrix
 
-    made = model(*bar(bricks))
+    made = model(bricks)
     full = full_matrix(made["upper"]).tocsc()
     start = time.perf_counter()
     if solver == "superlu":
@@ -165,6 +161,7 @@ def case_whole(file: str, solver: str) -> dict[str, float]:
     import meshio
 
     from femsim.fem.solvers import Structure, make_solver
+    from femsim.fem.spaces import Space
     from femsim.fem.stress import nodal_average, strain, stress, von_mises
 
     warm(solver)
@@ -176,10 +173,12 @@ def case_whole(file: str, solver: str) -> dict[str, float]:
         now = time.perf_counter()
         stage[name], last = now - last, now
 
-    points, tets, material = read_input(Path(file))
+    points, cells, young, fixed, force = read_input(Path(file))
     note("read_seconds")
-    made = model(points, tets, material)
-    space = made["space"]
+    space = Space(points, cells[:, :4])
+    if not np.array_equal(space.cells, cells):
+        raise SystemExit(f"{file}: mid-edge nodes are numbered otherwise")
+    made = assembled(space, young, fixed, force)
     note("assemble_seconds")
     factor = make_solver(solver, structure=Structure(space), right_sides=1).factor(made["upper"])
     solution = factor.solve(made["force"])
@@ -204,20 +203,32 @@ def case_whole(file: str, solver: str) -> dict[str, float]:
     }
 
 
-def read_input(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read vertices, cells and materials of an input written by :func:`write_input`."""
-    blocks = re.split(r"^\*", path.read_text(encoding="ascii"), flags=re.MULTILINE)
-    nodes, cells, material = np.empty((0, 3)), [], []
-    for block in blocks:
+def read_input(path: Path) -> tuple[np.ndarray, ...]:
+    """Read vertices, cells, moduli, held unknowns and forces of an input written by :func:`write_input`."""
+    sets: dict[str, np.ndarray] = {}
+    name = ""
+    for block in re.split(r"^\*", path.read_text(encoding="ascii"), flags=re.MULTILINE):
         head, _, body = block.partition("\n")
-        if head.startswith("NODE, NSET=ALL"):
-            nodes = np.fromstring(body.replace("\n", ","), sep=",").reshape(-1, 4)[:, 1:]
+        if head.startswith(("HEADING", "STEP", "STATIC", "NODE FILE", "EL FILE")) or not body:
+            continue
+        values = np.fromstring(body.replace("\n", ",").rstrip(","), sep=",")
+        if head.startswith("NODE"):
+            nodes = values.reshape(-1, 4)[:, 1:]
         elif head.startswith("ELEMENT"):
-            found = np.fromstring(body.replace("\n", ","), sep=",", dtype=np.int64).reshape(-1, 11)[:, 1:5] - 1
-            cells.append(found)
-            material.append(np.full(len(found), list(MODULI).index(head.split("ELSET=")[1].strip().lower())))
-    tets = np.concatenate(cells)
-    return nodes[: tets.max() + 1], tets, np.concatenate(material)
+            cells = values.reshape(-1, 11)[:, 1:].astype(np.int64) - 1
+            young, fixed, force = np.empty(len(cells)), np.zeros(nodes.shape, dtype=bool), np.zeros(nodes.shape)
+        elif head.startswith("ELSET"):
+            name = head.split("=")[1].strip()
+            sets[name] = values.astype(np.int64) - 1
+        elif head.startswith("ELASTIC"):
+            young[sets[name]] = values[0]  # the writer gives each set its material at once
+        elif head.startswith("BOUNDARY"):
+            node, component = values.reshape(-1, 3)[:, :2].astype(np.int64).T
+            fixed[node - 1, component - 1] = True
+        elif head.startswith("CLOAD"):
+            node, component = values.reshape(-1, 3)[:, :2].astype(np.int64).T
+            force[node - 1, component - 1] = values.reshape(-1, 3)[:, 2]
+    return nodes[: cells[:, :4].max() + 1], cells, young, fixed.ravel(), force.ravel()
 
 
 def warm(solver: str) -> None:
@@ -225,7 +236,7 @@ def warm(solver: str) -> None:
     from femsim.fem.solvers import Structure, make_solver
     from femsim.fem.stress import strain
 
-    made = model(*bar(2))
+    made = model(2)
     structure = Structure(made["space"])
     for name in {solver, "multigrid"}:
         make_solver(name, structure=structure).factor(made["upper"]).solve(np.column_stack([made["force"]] * 2))
@@ -246,26 +257,28 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **dict.fromkeys((*names, "CCX_NPROC_EQUATION_SOLVER"), str(threads))}
 
 
-def calculix(file: Path, threads: int) -> dict[str, float]:
+def calculix(file: Path, pulled: np.ndarray, threads: int) -> dict[str, float]:
     """Run CalculiX on an input file: wall time, peak memory, mean deflection of the loaded end."""
+    peak = 0.0
     start = time.perf_counter()
-    process = subprocess.Popen(
-        ["ccx", "-i", file.stem], cwd=file.parent, env=environment(threads), stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    text = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
+    with file.with_suffix(".log").open("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            ["ccx", "-i", file.stem], cwd=file.parent, env=environment(threads), stdout=log, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None:
+            peak = max(peak, peak_gib(process.pid))
+            time.sleep(LOOK_EVERY)
+        seconds = time.perf_counter() - start
+        log.seek(0)
+        text = log.read()
     result = file.with_suffix(".frd")
-    if status or "Job finished" not in text or not result.is_file():
+    if process.returncode or "Job finished" not in text or not result.is_file():
         raise SystemExit(f"ccx failed on {file.name}: {text[-1000:]}")
-    return {"seconds": seconds, "peak_gib": usage.ru_maxrss / GIB, "tip_mm": tip(file, result)}
+    return {"seconds": seconds, "peak_gib": peak, "tip_mm": tip(set((pulled + 1).tolist()), result)}
 
 
-def tip(file: Path, result: Path) -> float:
-    """Mean deflection of the loaded end in a CalculiX result file."""
-    wanted = set(map(int, re.search(r"NSET=PULLED\n([\d\n]+)", file.read_text(encoding="ascii")).group(1).split()))
+def tip(wanted: set[int], result: Path) -> float:
+    """Mean deflection of nodes in a CalculiX result file."""
     found, inside = [], False
     with result.open(encoding="ascii", errors="replace") as lines:
         for line in lines:
@@ -332,15 +345,16 @@ def thread_scaling(setup: dict[str, Any], figures: dict[str, float], threads: in
 
 def end_to_end(setup: dict[str, Any], figures: dict[str, float], threads: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        mesh = bar(setup["bricks"])
-        for name, keyword in (("direct", ""), ("iterative", ", SOLVER=ITERATIVE CHOLESKY")):
-            write_input(Path(folder) / f"{name}.inp", *mesh, keyword)
+        made = model(setup["bricks"])
+        pulled = ends(made["space"].nodes)[1]
+        for name, keyword in (("direct", ""), ("iterative", "ITERATIVE CHOLESKY")):
+            write_input(Path(folder) / f"{name}.inp", made, keyword)
+        del made
         file = Path(folder) / "direct.inp"
         rows = {f"femsim {name}": child("whole", threads, file, name) for name in ("auto", *direct_names()[:1])}
-        show("femsim auto", rows["femsim auto"])
         if shutil.which("ccx"):
             for name in ("iterative", "direct"):
-                rows[f"ccx {name}"] = calculix(Path(folder) / f"{name}.inp", threads)
+                rows[f"ccx {name}"] = calculix(Path(folder) / f"{name}.inp", pulled, threads)
     for name, row in rows.items():
         show(name, row)
     ours = rows["femsim auto"]

@@ -50,8 +50,8 @@ SUPERLU_LIMIT = 120_000
 FEW_RIGHT_SIDES = 3
 """Right sides up to which one multigrid solve each costs less than a factorisation (measured: about a fifth of one)."""
 
-WORTH_MULTIGRID = 60_000
-"""Unknowns below which a factorisation takes a second or two and nothing is gained."""
+WORTH_MULTIGRID = 10_000
+"""Unknowns below which a factorisation takes no time worth saving."""
 
 
 class AutomaticSolver:
