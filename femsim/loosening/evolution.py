@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,10 +23,12 @@ from femsim.loosening.rates import MICROMETRES_PER_MM, PatchRates, bounded, patc
 
 Array = np.ndarray
 Checkpoint = dict[str, np.ndarray]
-Guess = Callable[[float], Warm]
 
 BACK_OFF = 0.25
 """Factor on a step whose contact problems did not converge: they start from the last step's solution."""
+
+STAGES = 2
+"""Evaluations inside a step: at its middle and at its end."""
 
 ROOT_TRIES = 12
 """Guided tries to locate the onset of a criterion before plain bisection takes over."""
@@ -93,6 +96,23 @@ def evolve(
         return run.outcome()
 
 
+@dataclass(frozen=True)
+class Inside:
+    """What the stages at the start, the middle and the end of a trial step tell about a day inside it."""
+
+    middle: Warm
+    end: Warm
+    anchors: tuple[Array, Array, Array]
+
+    def guess(self, day: float) -> Warm:
+        """Starting guess for a day."""
+        return self.end.on(day, self.middle)
+
+    def anchor(self, share: float) -> Array:
+        """Stick anchors (p,) [mm] after the last stage that is not later than a share of the step."""
+        return self.anchors[int(STAGES * share)]
+
+
 class Evolution:
     """State of a run in progress; see :func:`evolve`."""
 
@@ -137,7 +157,7 @@ class Evolution:
         chewing = self.chewer.chew(interface, tissue, self.case.spectrum.factor(day), warm)
         rates = patch_rates(
             state,
-            failed | (state[1] >= self.case.constants.damage_failed),
+            failed,
             chewing.stress,
             chewing.shedding,
             chewing.motion,
@@ -152,7 +172,8 @@ class Evolution:
 
     def candidate(self, day: float, state: Array, anchor: Array, warm: Warm, before: Warm) -> Candidate:
         """Evaluate and measure at a point that may be accepted; ``before`` was solved at the accepted point before."""
-        chewing, rates = self.evaluate(day, state, anchor, self.ledger.failed, warm)
+        failed = self.ledger.failed | (state[1] >= self.case.constants.damage_failed)
+        chewing, rates = self.evaluate(day, state, anchor, failed, warm)
         tissue = self.case.tissue_at(day)
         interface = InterfaceState(state[0], state[1], state[2], anchor)
         measures = self.case.measure(interface, tissue, chewing, self.inserted)
@@ -211,7 +232,7 @@ class Evolution:
         floor = min(self.shortest, length)
         while True:
             try:
-                step, guess = self.stepped(length)
+                step, inside = self.stepped(length)
                 error, change = (
                     step.error(self.case.tolerances.scale(step.end)),
                     float(np.max(np.abs(step.end[1] - step.start[1]))),
@@ -222,7 +243,7 @@ class Evolution:
                     shorter = min(next_length(length, max(error, 1.0)), length * limit / max(change, limit))
                     length = max(shorter, floor)
                     continue
-                return step, error, *self.cut(step, guess)
+                return step, error, *self.cut(step, inside)
             except ConvergenceError:
                 # A long jump may land where no warm start reaches; only a single cycle has no way out.
                 if length <= floor:
@@ -230,36 +251,39 @@ class Evolution:
                 self.rejected += 1
                 length = max(BACK_OFF * length, floor)
 
-    def stepped(self, length: float) -> tuple[Step, Guess]:
-        """One trial step, and starting guesses for any day inside it."""
+    def stepped(self, length: float) -> tuple[Step, Inside]:
+        """One trial step, and what its stages tell about any day inside it."""
         point, failed = self.point, self.ledger.failed
-        latest, before = point.warm, point.before
+        latest, before, anchors = point.warm, point.before, [point.anchor]
 
         def rate(day: float, state: Array) -> Array:
             nonlocal latest, before
-            chewing, rates = self.evaluate(day, state, point.anchor, failed, latest.on(day, before))
+            # Patches slip along as their states change, not only at accepted steps; but they fail at the end of a step
+            # only, which is cut there: a jump of the rates inside would cost the order.
+            chewing, rates = self.evaluate(day, state, anchors[-1], failed, latest.on(day, before))
             latest, before = chewing.warm, latest
+            anchors.append(chewing.anchor)
             return rates.rate
 
         step = exponential_step(point.day, length, point.state, point.rates.rate, point.rates.slope, rate, bounded)
-        return step, lambda day: latest.on(day, before)
+        return step, Inside(before, latest, (anchors[0], anchors[1], anchors[2]))
 
-    def cut(self, step: Step, guess: Guess) -> tuple[Candidate, float]:
+    def cut(self, step: Step, inside: Inside) -> tuple[Candidate, float]:
         """Evaluate the end of a step, or the first event inside it."""
         tolerance = self.case.tolerances.event
         share = self.first_failure(step, tolerance)
         share = self.first_fracture(step, share, tolerance)
-        found = self.inside(step, share, guess)
+        found = self.evaluated(step, share, inside)
         if not found.chewing.supported:
-            return self.first_unsupported(step, share, found, guess)
+            return self.first_unsupported(step, share, found, inside)
         if self.timers.flips(found.margins).any():
-            return self.first_flip(step, share, found, guess)
+            return self.first_flip(step, share, found, inside)
         return found, share
 
-    def inside(self, step: Step, share: float, guess: Guess) -> Candidate:
+    def evaluated(self, step: Step, share: float, inside: Inside) -> Candidate:
         """Evaluate a share of a step."""
         day = step.day + share * step.length
-        return self.candidate(day, step.at(share), self.point.anchor, guess(day), self.point.warm)
+        return self.candidate(day, step.at(share), inside.anchor(share), inside.guess(day), self.point.warm)
 
     def first_failure(self, step: Step, tolerance: float) -> float:
         """Share of the step at which the first patch loses its thread shell."""
@@ -284,20 +308,20 @@ class Evolution:
         return share * locate(happened, share * step.length, tolerance) if happened(1.0) else share
 
     def first_unsupported(
-        self, step: Step, share: float, found: Candidate, guess: Guess
+        self, step: Step, share: float, found: Candidate, inside: Inside
     ) -> tuple[Candidate, float]:
         """Bisect for the day on which the screws no longer hold the load."""
         low, high = 0.0, share
         while (high - low) * step.length > self.case.tolerances.event:
             middle = 0.5 * (low + high)
-            tried = self.inside(step, middle, guess)
+            tried = self.evaluated(step, middle, inside)
             if tried.chewing.supported:
                 low = middle
             else:
                 high, found = middle, tried
         return found, high
 
-    def first_flip(self, step: Step, share: float, found: Candidate, guess: Guess) -> tuple[Candidate, float]:
+    def first_flip(self, step: Step, share: float, found: Candidate, inside: Inside) -> tuple[Candidate, float]:
         """Locate the first onset or end of a criterion by secants aimed just past the crossing, then bisection."""
         tolerance = self.case.tolerances.event / step.length
         low, high, value_low, value_high = 0.0, share, self.distance(self.margins), self.distance(found.margins)
@@ -310,7 +334,7 @@ class Evolution:
                 # Alternate just behind and just before the estimate, so that the bracket closes from both sides.
                 aim = crossing + (0.4 if attempt % 2 == 0 else -0.4) * tolerance
                 place = min(max(aim, low + 0.3 * tolerance), high - 0.3 * tolerance)
-            tried = self.inside(step, place, guess)
+            tried = self.evaluated(step, place, inside)
             value = self.distance(tried.margins)
             if value < 0.0 or not tried.chewing.supported:
                 high, value_high, found = place, value, tried

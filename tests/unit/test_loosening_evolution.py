@@ -11,6 +11,7 @@ from loosening_models import case, uniform_tissue
 
 from femsim.errors import InputError
 from femsim.loosening import Chewer, HealingSpectrum, Task, Tolerances, creep_guard, evolve
+from femsim.loosening.evolution import Evolution
 from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, fatigue_life
 from femsim.parameters import load_parameters
 
@@ -48,12 +49,35 @@ def test_patches_fail_on_the_day_their_damage_crosses(broken):
     assert set(np.unique(broken.failed_day[failed])) <= set(days.tolist())
 
 
+def test_patches_fail_at_the_end_of_a_step_only():
+    """Inside a step rates stay smooth beyond the limit; the accepted point then has the rates of failed patches."""
+    built = case(20.0)
+    run = Evolution(built, 10.0)
+    run.begin()
+    state = run.point.state.copy()
+    state[1, 3] = 0.96
+    held = np.zeros(32, dtype=bool)
+    _, inside = run.evaluate(0.0, state, run.point.anchor, held, run.point.warm)
+    assert np.all(inside.feeds[2] == 0.0)
+    accepted = run.candidate(0.0, state, run.point.anchor, run.point.warm, run.point.warm).point.rates
+    assert np.flatnonzero(accepted.feeds[2]).tolist() == [3]
+
+
 def test_failure_day_does_not_depend_on_the_longest_step():
     """The first failure moves by less than 8 % when steps are kept three times shorter and tolerances finer."""
     rough = evolve(case(80.0, tissue=IRRADIATED), 200.0)
-    fine = Tolerances(0.001, 0.0005, 0.00005, 0.0025, longest_step=3.0, event=0.01)
+    fine = Tolerances(0.0005, 0.00025, 0.000025, 0.00125, longest_step=3.0, event=0.01)
     exact = evolve(case(80.0, tissue=IRRADIATED, tolerances=fine), 200.0)
     assert rough.day == pytest.approx(exact.day, rel=0.08)
+
+
+def test_study_tolerances_cost_less_and_end_alike():
+    """The tolerances for studies need fewer evaluations and end within 10 % of the default's day."""
+    default = evolve(case(80.0, tissue=IRRADIATED), 200.0)
+    study = evolve(case(80.0, tissue=IRRADIATED, tolerances=Tolerances.study()), 200.0)
+    assert study.evaluations < default.evaluations
+    assert study.day == pytest.approx(default.day, rel=0.10)
+    assert study.ending == default.ending
 
 
 def test_loose_screw_is_declared_when_its_week_is_full():
