@@ -74,7 +74,7 @@ class Tolerances:
 
         In the most sensitive case met (parametric jaw at 1.6 times the usual bite, 55 patches failing one after the
         other) the first screw loosens on day 326 by tolerances fifteen times finer than the default, on day 331 by the
-        default and on day 342 by these; ``benchmarks/bench_loosening.py --accuracy`` measures it.
+        default and on day 338 by these; ``benchmarks/bench_loosening.py --accuracy`` measures it.
         """
         own = cls()
         return cls(
