@@ -125,15 +125,15 @@ def assemble_stiffness(
         anisotropy = Anisotropy(np.empty(0, dtype=np.int64), np.empty((0, q, 6, 6)))
     elif anisotropy.stiffness.shape != (len(anisotropy.cells), q, 6, 6):
         raise ValueError(f"stiffness has shape {anisotropy.stiffness.shape}; (cells, {q}, 6, 6) is wanted")
-    record = np.empty((m, kernels.RECORD))
-    kernels.moments(young, poisson, space.volumes, space.barycentric, space.weights, record)
     matrix = out if out is not None else upper_csr(pattern, np.empty(pattern.nnz), space.n_dof)
     fill = kernels.fill_quadratic if space.degree == 2 else kernels.fill_linear
     fill(
         pattern.pointer, pattern.entry, pattern.adjacency, pattern.slots, pattern.bounds,
-        space.n_points, pattern.widest, space.gradients, record,
+        space.n_points, pattern.widest, space.gradients,
+        young, 8.0 * space.volumes / (1.0 + poisson), 2.0 * poisson / (1.0 - 2.0 * poisson),
         anisotropy.row_of_cell(m), np.ascontiguousarray(anisotropy.stiffness),
-        space.barycentric_derivatives(space.barycentric), space.volumes, space.barycentric, space.weights, matrix.data,
+        space.barycentric_derivatives(space.barycentric), space.volumes, space.barycentric, space.weights,
+        space.weights[:, None] * space.barycentric, matrix.data,
     )  # fmt: skip
     return matrix
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from femsim.fem.lanes import BLOCK, add_one, add_pair, combine, write_block
+from femsim.fem.lanes import BLOCK, add_lanes, add_one, add_pair, combine, set_lanes, write_block
 
 SKIP = np.uint16(65535)
 """Slot of a node pair that belongs to the row of its other node (upper half only)."""
@@ -16,9 +16,6 @@ CHUNKS = 64
 # Contraction to fused multiply-add changes no result between thread counts; reassociation would not either, but is
 # left out so that a row is always summed in the order of its cells.
 _FAST = {"contract", "nsz"}
-
-RECORD = 17
-"""Doubles per isotropic cell: the table (4, 4) of 16 times the integrals of mu lambda_p lambda_s, then lambda/mu."""
 
 # Ends of the six mid-edges in the order of ``spaces.EDGES``.
 _FIRST = np.array([0, 1, 2, 0, 1, 2])
@@ -117,23 +114,22 @@ def fill_pattern(cells, pointer, entry, adjacency, buffer, bounds, corners, slot
     indptr[3 * n_nodes] = 6 * n_nodes + 9 * adjacency[n_nodes]
 
 
-@nb.njit(cache=True, parallel=True, fastmath=_FAST)
-def moments(young, poisson, volumes, barycentric, weights, record):  # pragma: no cover - compiled
-    """Write the record of every cell: see :data:`RECORD`."""
-    for e in nb.prange(volumes.size):
-        mu = 0.5 / (1.0 + poisson[e])
-        for k in range(16):
-            record[e, k] = 0.0
-        for q in range(weights.size):
-            weight = 16.0 * mu * young[e, q] * weights[q] * volumes[e]
-            for p in range(4):
-                wp = weight * barycentric[q, p]
-                for s in range(p, 4):
-                    record[e, 4 * p + s] += wp * barycentric[q, s]
-        for p in range(1, 4):
-            for s in range(p):
-                record[e, 4 * p + s] = record[e, 4 * s + p]
-        record[e, 16] = 2.0 * poisson[e] / (1.0 - 2.0 * poisson[e])
+@nb.njit(fastmath=_FAST, forceinline=True)
+def _modulus_moments(table, young, e, scale, shares, barycentric, p, r):  # pragma: no cover - compiled
+    """Write ``scale`` times the integrals of E lambda_p lambda_s and, from lane 4 on, of E lambda_r lambda_s.
+
+    With ``r`` = -1 lane 4 on holds the integrals of E lambda_s, the sum over all p.
+    """
+    for q in range(barycentric.shape[0]):
+        x = scale * young[e, q]
+        first = x * barycentric[q, p]
+        second = x if r < 0 else x * barycentric[q, r]
+        if q == 0:
+            set_lanes(table, 0, first, shares, q)
+            set_lanes(table, 1, second, shares, q)
+        else:
+            add_lanes(table, 0, first, shares, q)
+            add_lanes(table, 1, second, shares, q)
 
 
 @nb.njit(fastmath=_FAST)
@@ -217,14 +213,15 @@ def _write_row(data, row, sums, n):  # pragma: no cover - compiled
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
 def fill_quadratic(
-    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, own, stiffness, slopes,
-    volumes, barycentric, weights, data,
+    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, young, scale, ratio, own, stiffness, slopes,
+    volumes, barycentric, weights, shares, data,
 ):  # fmt: skip  # pragma: no cover - compiled
     """Fill the CSR data of quadratic cells, one node row at a time.
 
     Isotropic: with v_s = 4 times the integral of mu lambda_s grad N_a the row of node a against the mid-edge st is
     D(v_s, g_t) + D(v_t, g_s) and against a vertex b it is D(v_b - sum_s v_s / 4, g_b), where
-    D(v, g) = (lambda/mu) v g^T + g v^T + (v.g) I and g are the barycentric gradients.
+    D(v, g) = (lambda/mu) v g^T + g v^T + (v.g) I and g are the barycentric gradients. ``scale`` is 16 mu V for E = 1,
+    ``ratio`` lambda/mu, ``shares`` weight times barycentric coordinates of the quadrature points.
     Cells with a row in ``own`` (>= 0) take the full stiffness (6, 6) at their quadrature points instead.
     """
     head = np.int64(pointer[corners])
@@ -232,6 +229,7 @@ def fill_quadratic(
         sums = np.empty(BLOCK * (widest + 1))
         v = np.zeros(16)
         first = np.empty(4)
+        table = np.empty(8)
         moment = np.empty((5, 3, 6))
         for i in range(bounds[chunk], bounds[chunk + 1]):
             n = adjacency[i + 1] - adjacency[i] + 1
@@ -256,31 +254,31 @@ def fill_quadratic(
                             _add_stress(sums, k, 4.0, moment[_FIRST[b]], g[_SECOND[b]])
                             _add_stress(sums, k, 4.0, moment[_SECOND[b]], g[_FIRST[b]])
                     continue
-                m = record[e]
-                ratio = m[16]
                 if a < 4:
+                    _modulus_moments(table, young, e, scale[e], shares, barycentric, a, -1)
                     total = 0.0
                     for s in range(4):
-                        f = m[4 * a + s] - 0.25 * (m[s] + m[4 + s] + m[8 + s] + m[12 + s])
+                        f = table[s] - 0.25 * table[4 + s]
                         first[s] = f
                         total += 0.25 * f
                         combine(v, s, f, 0.0, gradients, e, a, a)
                     for b in range(4):
                         k = slots[base - 4 + b]
                         if k != SKIP:
-                            add_one(sums, k, ratio, first[b] - total, gradients, e, a, b)
+                            add_one(sums, k, ratio[e], first[b] - total, gradients, e, a, b)
                 else:
                     p, r = _FIRST[a - 4], _SECOND[a - 4]
+                    _modulus_moments(table, young, e, scale[e], shares, barycentric, p, r)
                     for s in range(4):
-                        combine(v, s, m[4 * p + s], m[4 * r + s], gradients, e, r, p)
-                _add_edges(sums, slots, base, ratio, v, gradients, e)
+                        combine(v, s, table[s], table[4 + s], gradients, e, r, p)
+                _add_edges(sums, slots, base, ratio[e], v, gradients, e)
             _write_row(data, 6 * i + 9 * adjacency[i], sums, n)
 
 
 @nb.njit(cache=True, parallel=True, fastmath=_FAST)
 def fill_linear(
-    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, record, own, stiffness, slopes,
-    volumes, barycentric, weights, data,
+    pointer, entry, adjacency, slots, bounds, corners, widest, gradients, young, scale, ratio, own, stiffness, slopes,
+    volumes, barycentric, weights, shares, data,
 ):  # fmt: skip  # pragma: no cover - compiled
     """Fill the CSR data of linear cells, one node row at a time; arguments as for quadratic ones."""
     for chunk in nb.prange(bounds.size - 1):
@@ -302,10 +300,11 @@ def fill_linear(
                             _add_stress(sums, k, 1.0, moment[4], g[b])
                     continue
                 total = 0.0
-                for k in range(16):
-                    total += record[e, k]
+                for q in range(weights.size):
+                    total += weights[q] * young[e, q]
+                total *= scale[e] / 16.0
                 for b in range(4):
                     k = slots[4 * t + b]
                     if k != SKIP:
-                        add_one(sums, k, record[e, 16], total / 16.0, gradients, e, a, b)
+                        add_one(sums, k, ratio[e], total, gradients, e, a, b)
             _write_row(data, 6 * i + 9 * adjacency[i], sums, n)

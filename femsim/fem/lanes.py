@@ -81,6 +81,33 @@ class _Lanes:
 
 
 @intrinsic
+def set_lanes(_typing, target, k, x, source, q):  # pragma: no cover - compiled
+    """Write ``target[k] = x source[q]``, four lanes each; ``target`` is flat, ``source`` is (n, 4)."""
+
+    def emit(context, builder, signature, arguments):
+        lanes = _Lanes(context, builder, signature, arguments)
+        term = lanes.times(lanes.spread(arguments[2]), lanes.load(lanes.array(3), lanes.index(4, 4)))
+        lanes.store(term, lanes.array(0), lanes.index(1, 4))
+        return context.get_dummy_value()
+
+    return types.void(target, k, x, source, q), emit
+
+
+@intrinsic
+def add_lanes(_typing, target, k, x, source, q):  # pragma: no cover - compiled
+    """Add ``x source[q]`` to ``target[k]``, as :func:`set_lanes`."""
+
+    def emit(context, builder, signature, arguments):
+        lanes = _Lanes(context, builder, signature, arguments)
+        term = lanes.times(lanes.spread(arguments[2]), lanes.load(lanes.array(3), lanes.index(4, 4)))
+        place = lanes.index(1, 4)
+        lanes.store(lanes.plus(term, lanes.load(lanes.array(0), place)), lanes.array(0), place)
+        return context.get_dummy_value()
+
+    return types.void(target, k, x, source, q), emit
+
+
+@intrinsic
 def combine(_typing, v, s, x, y, gradients, e, p, r):  # pragma: no cover - compiled
     """Write ``v[s] = x gradients[e, p] + y gradients[e, r]``; ``v`` is flat, four lanes per vector."""
 

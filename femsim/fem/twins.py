@@ -34,13 +34,6 @@ def upper_structure(cells: np.ndarray, n_nodes: int) -> tuple[np.ndarray, np.nda
     return upper.indptr, upper.indices
 
 
-def moments(space: Space, young: np.ndarray, poisson: np.ndarray) -> np.ndarray:
-    """Return the records (m, 17) of the kernel ``moments``."""
-    weight = young * space.quadrature_volumes() * 0.5 / (1.0 + poisson[:, None])
-    table = 16.0 * np.einsum("mq,qp,qs->mps", weight, space.barycentric, space.barycentric)
-    return np.hstack([table.reshape(-1, 16), (2.0 * poisson / (1.0 - 2.0 * poisson))[:, None]])
-
-
 def assemble_stiffness(
     space: Space, young: np.ndarray, poisson: np.ndarray | float, anisotropy: Anisotropy | None = None
 ) -> sp.csr_matrix:
