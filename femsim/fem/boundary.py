@@ -28,6 +28,27 @@ _MASS_QUADRATIC = (
 _MASS_LINEAR = (np.ones((3, 3)) + np.eye(3)) / 12.0
 
 
+FACE_DIVISIONS = 8
+"""A face is sampled at the centres of this number squared of equal triangles when a weight varies over it."""
+
+
+def _face_points() -> np.ndarray:
+    """Barycentric coordinates (q, 3) of the centres of equal triangles that a face is cut into."""
+    step = 1.0 / FACE_DIVISIONS
+    found = []
+    for i in range(FACE_DIVISIONS):
+        for j in range(FACE_DIVISIONS - i):
+            found.append((i + 1 / 3, j + 1 / 3))
+            if i + j < FACE_DIVISIONS - 1:
+                found.append((i + 2 / 3, j + 2 / 3))
+    first = step * np.array(found)
+    return np.column_stack([1.0 - first.sum(axis=1), first])
+
+
+FACE_POINTS = _face_points()
+"""Where weights are given on every face, as barycentric coordinates (q, 3); each stands for an equal share of it."""
+
+
 def area_vectors(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Return normal times area of triangles, (f, 3) in mm2."""
     a, b, c = (points[triangles[:, k]] for k in range(3))
@@ -39,15 +60,36 @@ def _face_shares(space: Space) -> np.ndarray:
     return np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0]) / 3.0 if space.degree == 2 else np.ones(3) / 3.0
 
 
-def surface_force(space: Space, triangles: np.ndarray, force: np.ndarray) -> np.ndarray:
-    """Return the consistent nodal forces (n_dof,) of a total force (3,) in N, spread evenly over triangles.
+def _shape_functions(space: Space) -> np.ndarray:
+    """Shape functions (q, a) of a face at :data:`FACE_POINTS`: vertices, then mid-edges 01, 12, 20."""
+    if space.degree == 1:
+        return FACE_POINTS
+    edges = 4.0 * FACE_POINTS * np.roll(FACE_POINTS, -1, axis=1)
+    return np.hstack([FACE_POINTS * (2.0 * FACE_POINTS - 1.0), edges])
 
-    On a quadratic face the vertices carry nothing and the mid-edge nodes a third of the face each.
+
+def surface_force(
+    space: Space, triangles: np.ndarray, force: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the consistent nodal forces (n_dof,) of a total force (3,) in N, spread over triangles.
+
+    Without weights it is spread evenly: on a quadratic face the vertices carry nothing and the mid-edge nodes a third
+    of the face each.
+
+    Parameters
+    ----------
+    weights : (f, q) array, optional
+        Traction at :data:`FACE_POINTS` of every triangle, up to a factor.
     """
-    triangles = np.asarray(triangles)
+    triangles, force = np.asarray(triangles), np.asarray(force, dtype=float)
     area = np.linalg.norm(area_vectors(space.nodes, triangles), axis=1)
-    traction = np.broadcast_to(np.asarray(force, dtype=float) / area.sum(), (len(triangles), 3))
-    return surface_traction(space, triangles, traction)
+    if weights is None:
+        return surface_traction(space, triangles, np.broadcast_to(force / area.sum(), (len(triangles), 3)))
+    shares = area[:, None] * (weights @ _shape_functions(space)) / len(FACE_POINTS)
+    shares /= shares.sum()
+    nodal = np.zeros((space.n_nodes, 3))
+    np.add.at(nodal, space.face_nodes(triangles).ravel(), shares.reshape(-1, 1) * force)
+    return nodal.ravel()
 
 
 def surface_traction(space: Space, triangles: np.ndarray, traction: np.ndarray) -> np.ndarray:
@@ -71,7 +113,11 @@ def surface_pressure(space: Space, triangles: np.ndarray, pressure: float) -> np
 
 
 def foundation_stiffness(
-    space: Space, triangles: np.ndarray, normal_stiffness: float, tangential_stiffness: float = 0.0
+    space: Space,
+    triangles: np.ndarray,
+    normal_stiffness: float,
+    tangential_stiffness: float = 0.0,
+    weights: np.ndarray | None = None,
 ) -> sp.csr_matrix:
     """Return the full symmetric stiffness (n_dof, n_dof) of an elastic (Winkler) foundation under triangles.
 
@@ -79,6 +125,8 @@ def foundation_stiffness(
     ----------
     normal_stiffness, tangential_stiffness : float
         Stiffness per area along and across each triangle's normal, N/mm3.
+    weights : (f, q) array, optional
+        Factor on the stiffness at :data:`FACE_POINTS` of every triangle; one when left out.
     """
     triangles = np.asarray(triangles)
     nodes = space.face_nodes(triangles)
@@ -87,21 +135,30 @@ def foundation_stiffness(
     normal = vectors / area[:, None]
     across = np.einsum("fi,fj->fij", normal, normal)
     material = normal_stiffness * across + tangential_stiffness * (np.eye(3) - across)
-    mass = _MASS_QUADRATIC if space.degree == 2 else _MASS_LINEAR
-    blocks = np.einsum("f,ab,fij->faibj", area, mass, material)
+    if weights is None:
+        even = _MASS_QUADRATIC if space.degree == 2 else _MASS_LINEAR
+        mass = np.broadcast_to(even, (len(area), *even.shape))
+    else:
+        shapes = _shape_functions(space)
+        mass = np.einsum("fq,qa,qb->fab", weights / len(FACE_POINTS), shapes, shapes)
+    blocks = np.einsum("f,fab,fij->faibj", area, mass, material)
     dofs = (3 * nodes[:, :, None] + np.arange(3)).reshape(len(triangles), -1)
     width = dofs.shape[1]
     rows, columns = np.repeat(dofs, width, axis=1).ravel(), np.tile(dofs, (1, width)).ravel()
     return sp.coo_matrix((blocks.reshape(-1), (rows, columns)), shape=(space.n_dof, space.n_dof)).tocsr()
 
 
-def average_displacement(space: Space, triangles: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def average_displacement(
+    space: Space, triangles: np.ndarray, direction: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """Return c (n_dof,) such that ``c @ u`` is the area average over triangles of the displacement along a direction.
 
     Parameters
     ----------
     direction : (3,) array
         Unit vector, or zero-length to be refused.
+    weights : (f, q) array, optional
+        As for :func:`surface_force`.
 
     Examples
     --------
@@ -111,7 +168,7 @@ def average_displacement(space: Space, triangles: np.ndarray, direction: np.ndar
     length = np.linalg.norm(direction)
     if not length > 0.0:
         raise ValueError("direction of an average has no length")
-    return surface_force(space, triangles, direction / length)
+    return surface_force(space, triangles, direction / length, weights)
 
 
 def bodies(tets: np.ndarray, n_points: int) -> np.ndarray:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
 from femsim.fem.assembly import add_symmetric, assemble_stiffness, upper_pattern
-from femsim.fem.boundary import average_displacement, foundation_stiffness, surface_force
+from femsim.fem.boundary import FACE_POINTS, average_displacement, foundation_stiffness, surface_force
 from femsim.fem.cortex import cortical_anisotropy, depth_and_thickness, material_axes
 from femsim.fem.materials import Anisotropy, Elasticity, bone_young, is_cortical, region_moduli
 from femsim.fem.spaces import Space
 from femsim.fem.stress import stress
 from femsim.geometry.graft import Graft
 from femsim.geometry.operation import Operation
-from femsim.geometry.sites import BiteSite, Foundation, LoadSite, Site, site_triangles
+from femsim.geometry.sites import BiteSite, Foundation, LoadSite, Site, site_weights
 from femsim.geometry.surface import Surface
 from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh
 
@@ -47,8 +47,6 @@ class StaticModel:
     bites : csc_matrix, shape (n_dof, n_bites)
         Columns c with ``c @ u`` the average displacement of a bite along its normal.
     bite_names : tuple of str
-    patch_triangles : dict of str to ndarray (k, 3)
-        Boundary triangles that each site took on the mesh.
     anisotropy : Anisotropy, optional
         Bone cells with orthotropic cortex.
     """
@@ -64,7 +62,6 @@ class StaticModel:
     load_names: tuple[str, ...]
     bites: sp.csc_matrix
     bite_names: tuple[str, ...]
-    patch_triangles: dict[str, np.ndarray] = field(default_factory=dict)
     anisotropy: Anisotropy | None = None
 
     @property
@@ -98,11 +95,11 @@ def build_model(
     young, poisson, cortical, anisotropy = moduli(operation, mesh, space, elasticity, ratios)
     surface = Surface(mesh.points, mesh.free_triangles(BONE).astype(np.int64))
     sites: list[Site] = [*operation.loads, *operation.foundations, *operation.bites]
-    triangles = {site.name: surface.triangles[site_triangles(site, surface)] for site in sites}
-    foundations = {site.name: _foundation(space, triangles[site.name], site) for site in operation.foundations}
+    patches = {site.name: _patch(site, surface) for site in sites}
+    foundations = {site.name: _foundation(space, patches[site.name], site) for site in operation.foundations}
     stiffness = assemble_stiffness(space, upper_pattern(space), young, poisson, anisotropy=anisotropy)
-    loads = [_load(space, triangles[site.name], site) for site in operation.loads]
-    bites = [sp.csc_matrix(_bite(space, triangles[site.name], site).reshape(-1, 1)) for site in operation.bites]
+    loads = [_load(space, patches[site.name], site) for site in operation.loads]
+    bites = [sp.csc_matrix(_bite(space, patches[site.name], site).reshape(-1, 1)) for site in operation.bites]
     return StaticModel(
         mesh=mesh,
         space=space,
@@ -115,7 +112,6 @@ def build_model(
         load_names=tuple(site.name for site in operation.loads),
         bites=sp.hstack(bites, format="csc") if bites else sp.csc_matrix((space.n_dof, 0)),
         bite_names=tuple(site.name for site in operation.bites),
-        patch_triangles=triangles,
         anisotropy=anisotropy,
     )
 
@@ -188,13 +184,22 @@ def _with_graft(
     return young, poisson, np.where(strut, wall, cortical & ~union), strut | union
 
 
-def _foundation(space: Space, triangles: np.ndarray, site: Foundation) -> sp.csr_matrix:
-    return foundation_stiffness(space, triangles, site.stiffness_normal, site.stiffness_tangential)
+Patch = tuple[np.ndarray, np.ndarray]
+"""Boundary triangles (k, 3) of a site and its weights (k, q) on them."""
 
 
-def _load(space: Space, triangles: np.ndarray, site: LoadSite) -> np.ndarray:
-    return surface_force(space, triangles, site.force_max * site.direction)
+def _patch(site: Site, surface: Surface) -> Patch:
+    chosen, weights = site_weights(site, surface, FACE_POINTS)
+    return surface.triangles[chosen], weights
 
 
-def _bite(space: Space, triangles: np.ndarray, site: BiteSite) -> np.ndarray:
-    return average_displacement(space, triangles, site.normal)
+def _foundation(space: Space, patch: Patch, site: Foundation) -> sp.csr_matrix:
+    return foundation_stiffness(space, patch[0], site.stiffness_normal, site.stiffness_tangential, patch[1])
+
+
+def _load(space: Space, patch: Patch, site: LoadSite) -> np.ndarray:
+    return surface_force(space, patch[0], site.force_max * site.direction, patch[1])
+
+
+def _bite(space: Space, patch: Patch, site: BiteSite) -> np.ndarray:
+    return average_displacement(space, patch[0], site.normal, patch[1])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from femsim.errors import GeometryError
 from femsim.geometry.surface import Surface
 
 FACING = 0.3
@@ -134,6 +135,59 @@ def site_triangles(site: Site, surface: Surface) -> np.ndarray:
         patch[nearest] |= not patch.any()
         chosen |= patch
     return np.flatnonzero(chosen)
+
+
+def site_weights(site: Site, surface: Surface, barycentric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth weight of a site on the triangles of a surface: 2 (1 - (r/R)^2) within its radius R, mean 1 over a disc.
+
+    Where a whole triangle is taken or left, the patch and the stiffness under it jump from mesh to mesh; this weight
+    falls to zero at the rim, so that its integrals converge with the mesh.
+
+    Parameters
+    ----------
+    site : LoadSite, Foundation or BiteSite
+    surface : Surface
+        Bone boundary.
+    barycentric : ndarray, shape (q, 3)
+        Points of each triangle.
+
+    Returns
+    -------
+    triangles : ndarray of int, shape (k,)
+        Triangles with any weight.
+    weights : ndarray, shape (k, q)
+
+    Raises
+    ------
+    GeometryError
+        No point of the surface lies within the radius.
+    """
+    corners = surface.corners
+    normals = surface.area_vectors / np.maximum(np.linalg.norm(surface.area_vectors, axis=1, keepdims=True), 1e-300)
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max()
+    centroids = corners.mean(axis=1)
+    found: dict[int, np.ndarray] = {}
+    for centre in site.points if isinstance(site, BiteSite) else site.point[None]:
+        distance = np.linalg.norm(centroids - centre, axis=1)
+        if isinstance(site, Foundation):
+            outward = site.normal
+        elif isinstance(site, BiteSite):
+            outward = -site.normal
+        else:
+            outward = normals[np.argmin(distance)]
+        near = np.flatnonzero((distance < site.radius + longest) & (normals @ outward > FACING))
+        points = np.einsum("qc,kci->kqi", barycentric, corners[near])
+        weights = 2.0 * np.maximum(1.0 - np.sum((points - centre) ** 2, axis=2) / site.radius**2, 0.0)
+        for triangle, row in zip(near, weights, strict=True):
+            if row.any():
+                found[int(triangle)] = found.get(int(triangle), 0.0) + row
+    if not found:
+        place = "({:.1f}, {:.1f}, {:.1f}) mm".format(*site.point)
+        raise GeometryError(
+            f"{site.name}: no bone surface within {site.radius:g} mm of {place}; it may lie on the removed part"
+        )
+    triangles = np.array(sorted(found))
+    return triangles, np.array([found[int(k)] for k in triangles])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 from fem_models import boundary_faces, box, faces_where
 
 from femsim.fem.boundary import (
+    FACE_POINTS,
     average_displacement,
     foundation_stiffness,
     surface_force,
@@ -59,3 +60,23 @@ def test_average_of_a_linear_displacement(space: Space, top: np.ndarray) -> None
     assert c @ u.ravel() == pytest.approx(5.0, rel=1e-13)
     with pytest.raises(ValueError, match="no length"):
         average_displacement(space, top, np.zeros(3))
+
+
+def test_even_weights_change_nothing(space: Space, top: np.ndarray) -> None:
+    """A weight of one everywhere gives the even force, average and foundation, to the accuracy of the sampling."""
+    even = np.ones((len(top), len(FACE_POINTS)))
+    force = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(surface_force(space, top, force, even), surface_force(space, top, force), atol=2e-2)
+    plain, weighted = foundation_stiffness(space, top, 5.0, 2.0), foundation_stiffness(space, top, 5.0, 2.0, even)
+    ones = np.tile([0.0, 0.0, 1.0], space.n_nodes)
+    assert ones @ (weighted @ ones) == pytest.approx(ones @ (plain @ ones), rel=1e-12)
+
+
+def test_weighted_force_follows_its_weight(space: Space, top: np.ndarray) -> None:
+    """A traction that grows linearly along x keeps its resultant and acts at the centroid of that distribution."""
+    corners = space.nodes[top]
+    x = np.einsum("qc,fc->fq", FACE_POINTS, corners[:, :, 0])
+    nodal = surface_force(space, top, np.array([0.0, 0.0, 5.0]), x).reshape(-1, 3)
+    assert nodal[:, 2].sum() == pytest.approx(5.0, rel=1e-12)
+    # centroid of p ~ x on [0, 2]: 4/3
+    assert nodal[:, 2] @ space.nodes[:, 0] / 5.0 == pytest.approx(4.0 / 3.0, rel=2e-3)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import pyvista as pv
 from operation_models import adult_arch, adult_jaw, planned
 
-from femsim.errors import InputError
+from femsim.errors import GeometryError, InputError
+from femsim.fem.boundary import FACE_POINTS
 from femsim.geometry.bench_block import box_surface
 from femsim.geometry.jaw_sites import BITE_TEETH, STANDARD_BITES, jaw_bites, jaw_foundations, jaw_loads
 from femsim.geometry.muscles import NAMES, activation_patterns, mapped_muscles, reference_muscles, similarity
 from femsim.geometry.resection import resect_planes, resect_teeth
-from femsim.geometry.sites import BiteSite, Foundation, site_triangles
+from femsim.geometry.sites import BiteSite, Foundation, site_triangles, site_weights
+from femsim.geometry.surface import Surface
 from femsim.parameters import load_parameters
 
 
@@ -19,8 +22,6 @@ def test_patch_of_an_end_face_does_not_spill_over_the_edge() -> None:
     """A foundation on a box face takes that face only, even when its radius reaches around the edge."""
     box = box_surface([0, 0, 0], [4, 4, 4])
     fine = box.polydata.subdivide(3, "linear")
-    from femsim.geometry.surface import Surface
-
     surface = Surface.from_polydata(fine)
     site = Foundation("end", np.array([4.0, 2, 2]), np.array([1.0, 0, 0]), 3.0, 1.0, 1.0)
     chosen = site_triangles(site, surface)
@@ -155,3 +156,23 @@ def test_patterns_mirror() -> None:
         assert patterns["INC"][f"{code}_left"] == patterns["INC"][f"{code}_right"]
     assert patterns["LMOL"]["SM_left"] == 0.72
     assert patterns["LMOL"]["SM_right"] == 0.60
+
+
+@pytest.mark.parametrize("count", [3, 5, 8, 16])
+def test_site_weights_hold_the_area_of_the_disc_on_any_mesh(count: int) -> None:
+    """The weight integrates to the disc's area whatever the triangles are: a patch does not jump with the mesh."""
+    line = np.linspace(-6.0, 6.0, count + 1)
+    grid = pv.RectilinearGrid(line, line, [-6.0, 6.0]).extract_surface(algorithm=None).triangulate()
+    box = Surface.from_polydata(grid)
+    site = Foundation("disc", np.array([0.7, -0.4, 6.0]), np.array([0.0, 0.0, 1.0]), 3.5, 1.0, 0.0)
+    chosen, weights = site_weights(site, box, FACE_POINTS)
+    area = np.linalg.norm(box.area_vectors[chosen], axis=1)
+    assert area @ weights.mean(axis=1) == pytest.approx(np.pi * 3.5**2, rel=0.03)
+    assert (box.corners[chosen][:, :, 2] > 5.9).all()
+
+
+def test_site_off_the_bone_is_refused() -> None:
+    """A site with no bone surface within its radius is refused with its name and place."""
+    site = Foundation("condyle_left", np.array([90.0, 0.0, 0.0]), np.array([0.0, 0.0, 1.0]), 3.0, 1.0, 0.0)
+    with pytest.raises(GeometryError, match=r"condyle_left: no bone surface within 3 mm of \(90\.0, 0\.0, 0\.0\) mm"):
+        site_weights(site, box_surface([-5, -5, -5], [5, 5, 5]), FACE_POINTS)
