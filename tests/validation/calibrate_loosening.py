@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from loosening_statistics import DAYS_PER_MONTH, LOOSE_MONTHS, Arm, misfit, summary, verdicts
+from loosening_statistics import DAYS_PER_MONTH, HEALING, LOOSE_MONTHS, Arm, misfit, summary, verdicts
 from ruamel.yaml import YAML
 from scipy.stats import qmc
 
@@ -438,6 +438,8 @@ def shown(path: Path) -> list[str]:
         day, loose = arm.at_risk()
         months = ", ".join(f"{m:.0f}" for m in np.sort(day[loose]) / DAYS_PER_MONTH)
         lines.append(f"  {name}: {int(loose.sum())} loose, months {months or '-'}")
+    late = found["irradiated_late_median_months"]
+    lines.append(f"  median of irradiated jaws that loosen after {HEALING:g} days: {late:.3g} months")
     lines.append(
         f"  hazard ratio 95 %: {found['hazard_ratio_low']:.2g} to {found['hazard_ratio_high']:.2g}; plates broken "
         f"{found['fractures']:.0f}; given up or not converged {sum(bool(row['note']) for row in rows)}; "

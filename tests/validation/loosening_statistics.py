@@ -19,6 +19,8 @@ LOOSE_MONTHS = (19.0, 53.0)
 """Median of irradiated jaws that loosen: 35.75 +- 17 months (Seol 2014)."""
 FRACTURE_MONTHS = (4.0, 15.0)
 """Plate fracture: 9.25 +- 5.1 months (Seol 2014)."""
+HEALING = 56.0
+"""Days in which a screw that never bonds falls below its holding force without having been overloaded."""
 HAZARD_RATIO = (1.5, 3.0)
 """Irradiated over healthy; prior range."""
 
@@ -56,9 +58,10 @@ def loose_share(arm: Arm, horizon: float) -> float:
     return float(1.0 - curve.evaluate(horizon))
 
 
-def median_months(arm: Arm) -> float:
-    """Median months to the first loose screw among jaws in which one loosens; NaN when none does."""
+def median_months(arm: Arm, after: float = 0.0) -> float:
+    """Median months to the first loose screw among jaws in which one loosens after a day; NaN when none does."""
     day, loose = arm.at_risk()
+    loose = loose & (day > after)
     return float(np.median(day[loose])) / DAYS_PER_MONTH if loose.any() else float("nan")
 
 
@@ -100,6 +103,7 @@ def summary(healthy: Arm, irradiated: Arm) -> dict[str, float]:
         "irradiated_share_2y": loose_share(irradiated, TWO_YEARS),
         "irradiated_loose": float(irradiated.at_risk()[1].sum()),
         "irradiated_median_months": median_months(irradiated),
+        "irradiated_late_median_months": median_months(irradiated, HEALING),
         "healthy_median_months": median_months(healthy),
         "hazard_ratio": ratio,
         "hazard_ratio_low": low,

@@ -31,6 +31,7 @@ def test_median_is_that_of_jaws_that_loosen() -> None:
     """Days 304, 608 and 912 are 10, 20 and 30 months; the jaw that holds does not count."""
     assert median_months(arm([304, 608, 912, 1826], [True, True, True, False])) == pytest.approx(20.0)
     assert np.isnan(median_months(arm([1826.0], [False])))
+    assert median_months(arm([20, 30, 608, 912], [True, True, True, True]), after=56.0) == pytest.approx(25.0)
 
 
 def test_hazard_ratio_of_one_step() -> None:
