@@ -19,7 +19,7 @@ def with_few_materials(model: LinearModel, most: int = MOST_MATERIALS) -> tuple[
     ----------
     model : LinearModel
     most : int
-        Materials allowed; a model with no more is returned as it is.
+        Materials allowed, at least two for each Poisson's ratio; a model with no more is returned as it is.
 
     Returns
     -------
@@ -31,10 +31,13 @@ def with_few_materials(model: LinearModel, most: int = MOST_MATERIALS) -> tuple[
     pairs = np.unique(np.column_stack([model.young, model.poisson]), axis=0)
     if len(pairs) <= most:
         return model, 0.0
-    ratios = np.unique(model.poisson)
     logarithm = np.log(model.young)
-    low, high = logarithm.min(), logarithm.max()
-    classes = most // len(ratios)
-    number = np.minimum(((logarithm - low) / (high - low) * classes).astype(int), classes - 1)
-    young = np.exp(low + (number + 0.5) * (high - low) / classes)
+    low, span = logarithm.min(), np.ptp(logarithm)
+    classes, number = 1, np.zeros(len(logarithm), dtype=int)
+    while True:  # most classes stay empty: bone, plate and screws lie decades apart
+        finer = np.minimum(((logarithm - low) / span * 2 * classes).astype(int), 2 * classes - 1)
+        if len(np.unique(np.column_stack([finer, model.poisson]), axis=0)) > most:
+            break
+        classes, number = 2 * classes, finer
+    young = np.exp(low + (number + 0.5) / classes * span)
     return replace(model, young=young), float(np.abs(young / model.young - 1.0).max())

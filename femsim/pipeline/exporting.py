@@ -83,7 +83,7 @@ def export(
     number = _task_number(setting, task)
     built = construct(setting, mesh, hooks, operator=operator)
     with hooks.timed("solving the bite"):
-        bite, field = _solved_bite(setting, built, number)
+        bite, field = solved_bite(setting, built, number)
         name = setting.scenario.loading.tasks[number].name
         title = f"{setting.scenario.title}: day of surgery, task {name}"
         model = surgery_model(setting.operation, built.model, built.patches, bite, title=title)
@@ -143,7 +143,7 @@ def _task_number(setting: Setting, task: str | None) -> int:
     return names.index(task)
 
 
-def _solved_bite(setting: Setting, built: Construct, number: int) -> tuple[SolvedBite, np.ndarray]:
+def solved_bite(setting: Setting, built: Construct, number: int) -> tuple[SolvedBite, np.ndarray]:
     """The full bite of one task on fresh screws, and its displacement (n_dof,)."""
     case, _ = loosening_case(setting, built)
     exact = Chewer(exact_solver(setting, built), case.tasks, case.constants, case.initial_bond)
