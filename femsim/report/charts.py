@@ -62,7 +62,7 @@ def screw_courses(run: RunData) -> str:
         for ax, (column, scale, label, limit) in zip(axes, panels, strict=True):
             for number, screw in enumerate(run.screws):
                 days, values = run.course(screw["screw"], column)
-                ax.plot(days / DAYS_PER_MONTH, scale * values, label=screw["screw"], lw=1.6, **_line(number))
+                ax.plot(days / DAYS_PER_MONTH, scale * values, label=screw["screw"], lw=1.6, **chart_line(number))
             ax.axhline(limit, color="#444", lw=1, ls=(0, (1, 1)))
             place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
             ax.annotate(f"limit {limit:g}", (1, limit), color="#444", size=8, **place)
@@ -71,7 +71,7 @@ def screw_courses(run: RunData) -> str:
             _mark_events(ax, run)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False, handlelength=2.8)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def state_courses(run: RunData) -> str:
@@ -87,12 +87,12 @@ def state_courses(run: RunData) -> str:
         for ax, (column, scale, label) in zip(axes, panels, strict=True):
             for number, screw in enumerate(run.screws):
                 days, values = run.course(screw["screw"], column)
-                ax.plot(days / DAYS_PER_MONTH, scale * values, label=screw["screw"], lw=1.6, **_line(number))
+                ax.plot(days / DAYS_PER_MONTH, scale * values, label=screw["screw"], lw=1.6, **chart_line(number))
             ax.set(xlabel="months since surgery", ylabel=label)
             ax.set_ylim(bottom=0)
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False, handlelength=2.8)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def tissue_strips(run: RunData) -> str:
@@ -112,14 +112,14 @@ def tissue_strips(run: RunData) -> str:
         axes = figure.subplots(len(strips), 1, sharex=True)
         for ax, (unit, columns) in zip(axes, strips, strict=True):
             for number, (column, label) in enumerate(columns.items()):
-                ax.plot(s, [row[column] for row in rows], label=label, lw=1.7, **_line(number))
+                ax.plot(s, [row[column] for row in rows], label=label, lw=1.7, **chart_line(number))
             ax.set_ylabel(unit)
             _from_zero(ax)
             ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
             _mark_operation(ax, run)
         figure.align_ylabels(axes)
         axes[-1].set_xlabel("position along the jaw [mm]: right side negative, midline 0, left side positive")
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def dose_histograms(run: RunData) -> str:
@@ -133,7 +133,7 @@ def dose_histograms(run: RunData) -> str:
             for number, region in enumerate(regions):
                 own = [row for row in run.histogram if row["dose"] == kind and row["region"] == region]
                 dose, volume = ([row[name] for row in own] for name in ("dose_gy", "volume_percent"))
-                ax.plot(dose, volume, label=region, lw=1.9, **_line(number))
+                ax.plot(dose, volume, label=region, lw=1.9, **chart_line(number))
             for level in QUOTED_DOSES:
                 ax.axvline(level, color="#777", lw=0.9, ls=(0, (1, 2)), zorder=0)
             ax.axhline(QUOTED_SHARE, color="#777", lw=0.9, ls=(0, (1, 2)), zorder=0)
@@ -141,7 +141,7 @@ def dose_histograms(run: RunData) -> str:
         axes[0].set_ylabel("volume that receives at least it [%]")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", frameon=False, handlelength=3.2)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def tissue_courses(run: RunData) -> str:
@@ -159,7 +159,7 @@ def tissue_courses(run: RunData) -> str:
                 own = [row for row in run.courses if row["place"] == place]
                 healthy = own[0]["eqd2_gy"] == 0.0
                 months = np.array([row["day"] for row in own]) / DAYS_PER_MONTH
-                style = {"color": "#777", "ls": (0, (1, 1.5))} if healthy else _line(number)
+                style = {"color": "#777", "ls": (0, (1, 1.5))} if healthy else chart_line(number)
                 name = place if healthy else f"{place}, {own[0]['eqd2_gy']:.0f} Gy EQD2"
                 ax.plot(months, [row[column] for row in own], label=name, lw=1.7, **style)
             ax.axvline(0.0, color="#444", lw=1.1)
@@ -174,7 +174,7 @@ def tissue_courses(run: RunData) -> str:
         words = figure.add_subplot(grid[-1, 2])
         words.axis("off")
         words.legend(handles, labels, loc="center left", frameon=False, handlelength=3.2)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def hardware_bars(run: RunData) -> str:
@@ -193,7 +193,7 @@ def hardware_bars(run: RunData) -> str:
         ax.invert_yaxis()
         ax.set_xlabel("stress [MPa]")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def interface_maps(run: RunData) -> str:
@@ -215,7 +215,7 @@ def interface_maps(run: RunData) -> str:
         figure.supxlabel("once around each screw", fontsize=9.5)
         if image is not None:
             figure.colorbar(image, ax=list(axes), label="thread hold left [-]", shrink=0.9)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _unrolled(patches: Sequence[dict[str, Any]], screw: str) -> np.ndarray:
@@ -227,7 +227,8 @@ def _unrolled(patches: Sequence[dict[str, Any]], screw: str) -> np.ndarray:
     return grid
 
 
-def _line(number: int) -> dict[str, Any]:
+def chart_line(number: int) -> dict[str, Any]:
+    """Colour and line style of the curve with a number, counted from 0."""
     return {"color": COLOURS[number % len(COLOURS)], "ls": LINES[(number // len(COLOURS) + number) % len(LINES)]}
 
 
@@ -250,7 +251,8 @@ def _mark_operation(ax: Axes, run: RunData) -> None:
         ax.axvline(s, color="#888", lw=0.7, ls=(0, (2, 2)))
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
+    """Write a figure as SVG text, the same on every day."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": "femsim"})
     return stream.getvalue()

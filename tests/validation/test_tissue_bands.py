@@ -37,14 +37,13 @@ BANDS = {
 }
 
 
-def bonding_ratio(constants: TissueConstants) -> float:
-    """Contact 180 days after surgery over that of healthy bone."""
-    dose = np.array([DOSE])
-    cells = integrate_balance(dose, SURGERY + KNOTS, constants).C
-    limit = environment(dose, (SURGERY + KNOTS)[:, None], constants).O
+def bonding_ratios(constants: TissueConstants, doses: np.ndarray) -> np.ndarray:
+    """Contact 180 days after surgery over that of healthy bone, at each dose."""
+    cells = integrate_balance(doses, SURGERY + KNOTS, constants).C
+    limit = environment(doses, (SURGERY + KNOTS)[:, None], constants).O
     activity = CubicSpline(KNOTS, np.hstack([cells * limit, np.ones((len(KNOTS), 1))]))
-    irradiated, healthy = bonded_history([HEALED], activity, constants)[0]
-    return float(irradiated / healthy)
+    found = bonded_history([HEALED], activity, constants)[0]
+    return found[:-1] / found[-1]
 
 
 def drawn_constants() -> list[TissueConstants]:
@@ -60,7 +59,7 @@ def headline(constants: TissueConstants) -> dict[str, float]:
     """Values of the bands at 60 Gy, twelve months after radiotherapy."""
     state = tissue_state([DOSE], SURGERY, constants)
     found = {name: float(getattr(state, name)[0]) for name in BANDS if name != "bonding"}
-    return found | {"bonding": bonding_ratio(constants)}
+    return found | {"bonding": float(bonding_ratios(constants, np.array([DOSE]))[0])}
 
 
 @pytest.fixture(scope="module")
