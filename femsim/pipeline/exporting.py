@@ -144,7 +144,7 @@ def _task_number(setting: Setting, task: str | None) -> int:
 
 
 def solved_bite(setting: Setting, built: Construct, number: int) -> tuple[SolvedBite, np.ndarray]:
-    """The full bite of one task on fresh screws, and its displacement (n_dof,)."""
+    """Solve the full bite of task ``number`` on fresh screws; also its displacement (n_dof,) [mm]."""
     case, _ = loosening_case(setting, built)
     exact = Chewer(exact_solver(setting, built), case.tasks, case.constants, case.initial_bond)
     full = exact.chew(case.insertion(), case.tissue_at(0.0), 1.0, exact.cold())

@@ -132,6 +132,21 @@ def test_operation_of_linear_cells(tmp_path: Path) -> None:
     assert_agrees(space, model, field, tmp_path)
 
 
+def test_faces_of_the_interface_coincide() -> None:
+    """The surfaces on the two sides of a screw's interface are the same triangles, face by face."""
+    corners = np.array([[0, 1, 2], [0, 3, 1], [1, 3, 2], [2, 3, 0]])  # faces 1 to 4 of C3D4 and C3D10
+    _, model, _ = operated(1)
+    names = [name.removeprefix("bone at ") for name in model.surfaces if name.startswith("bone at ")]
+    assert len(names) == 4
+    for name in names:
+        sides = []
+        for side in ("bone", "screw"):
+            cells, faces = model.surfaces[f"{side} at {name}"]
+            sides.append(model.nodes[np.take_along_axis(model.cells[cells], corners[faces - 1], axis=1)].mean(axis=1))
+        assert len(sides[0])
+        assert np.abs(sides[0] - sides[1]).max() < 1e-12
+
+
 @pytest.mark.slow
 def test_operation_of_quadratic_cells(tmp_path: Path) -> None:
     """The same with quadratic cells, femsim solving the exported moduli; what the means change is a per cent or so."""
