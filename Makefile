@@ -18,6 +18,7 @@ demo: $(STAMP)
 	$(BIN)/femsim run scenarios/60gy-12-months.yaml
 
 test: $(STAMP)
+	sh install-system.sh test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow' --durations=15
