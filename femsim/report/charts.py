@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from femsim.report.read import RunData
+from femsim.results.radiation import HEALTHY
 
 # Okabe and Ito's palette: distinct for colour-blind readers; line styles carry the difference in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5A4FCF", "#000000")
@@ -157,7 +158,7 @@ def tissue_courses(run: RunData) -> str:
         for ax, (column, label) in zip(panels, COURSES.items(), strict=True):
             for number, place in enumerate(places):
                 own = [row for row in run.courses if row["place"] == place]
-                healthy = own[0]["eqd2_gy"] == 0.0
+                healthy = place == HEALTHY
                 months = np.array([row["day"] for row in own]) / DAYS_PER_MONTH
                 style = {"color": "#777", "ls": (0, (1, 1.5))} if healthy else chart_line(number)
                 name = place if healthy else f"{place}, {own[0]['eqd2_gy']:.0f} Gy EQD2"

@@ -28,11 +28,12 @@ DAY_BEFORE = 1.0
 
 
 def bone_regions(operation: Operation, points: np.ndarray) -> dict[str, np.ndarray]:
-    """Whether points (n, 3) of bone that stays lie in the whole jaw and in each of its pieces, by name.
+    """Whether points (n, 3) in bone lie in the whole jaw that stays and in each of its pieces, by name.
 
-    A specimen without a resection has the whole only.
+    A specimen without a resection has the whole only. A graft of this operation is not jaw.
     """
-    regions = {WHOLE: np.ones(len(points), dtype=bool)}
+    jaw = np.ones(len(points), dtype=bool) if operation.graft is None else ~operation.graft.contains(points)
+    regions = {WHOLE: jaw}
     if operation.resection is None:
         return regions
     place = along_jaw(operation, points)
@@ -45,7 +46,8 @@ def bone_regions(operation: Operation, points: np.ndarray) -> dict[str, np.ndarr
         beyond[near] = segment.cuts[1].depth(points[near]) < segment.cuts[0].depth(points[near])
         passed += beyond
     for number, piece in enumerate(operation.resection.pieces):
-        regions[f"{piece.name} stump" if number in (0, passed.max()) else f"{piece.name} piece"] = passed == number
+        kind = "stump" if number in (0, len(operation.resection.segments)) else "piece"
+        regions[f"{piece.name} {kind}"] = jaw & (passed == number)
     return regions
 
 
@@ -140,12 +142,13 @@ def course_rows(places: Mapping[str, float], table: TissueTable) -> list[Row]:
 
 
 def course_places(eqd2: Mapping[str, float]) -> dict[str, float]:
-    """Places for time courses: the most and the least irradiated screw, or one of them when the doses are alike.
+    """Places for time courses: the most irradiated screw, and the least of those that differ from it and from healthy.
 
     Parameters
     ----------
     eqd2 : mapping of str to float
         Screw to the dose of the bone around it [Gy].
     """
-    most, least = max(eqd2, key=lambda name: eqd2[name]), min(eqd2, key=lambda name: eqd2[name])
-    return {name: eqd2[name] for name in (most, least) if name == most or eqd2[most] - eqd2[least] > SAME_DOSE}
+    most = max(eqd2, key=lambda name: eqd2[name])
+    others = [name for name, dose in eqd2.items() if SAME_DOSE < dose < eqd2[most] - SAME_DOSE]
+    return {name: eqd2[name] for name in (most, *sorted(others, key=lambda name: eqd2[name])[:1])}

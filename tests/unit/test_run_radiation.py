@@ -11,7 +11,7 @@ from operation_models import adult_jaw, planned
 from pipeline_models import bench, constructed
 
 from femsim.geometry.operation import plan_operation
-from femsim.geometry.plan import PlatePlan, SegmentPlan
+from femsim.geometry.plan import GraftPlan, PlatePlan, SegmentPlan
 from femsim.parameters import load_parameters
 from femsim.pipeline import Hooks
 from femsim.pipeline.scenario_run import ScenarioRun
@@ -115,6 +115,22 @@ def test_regions_between_two_removed_segments():
     assert np.abs(operation.arch.locate(points[regions["middle piece"]])[0]).max() < 40.0
 
 
+def test_graft_is_no_jaw():
+    """Bone that this operation brings is in no region: it would lower the mean dose of the jaw."""
+    operation = plan_operation(
+        adult_jaw(),
+        load_parameters(),
+        segments=[SegmentPlan(teeth=(33, 37))],
+        plates=[PlatePlan(per_stump=3)],
+        graft=GraftPlan(struts=1, screws=2),
+    )
+    inside = operation.graft.struts[0].surface.points.mean(axis=0)[None]
+    assert operation.graft.contains(inside).all()
+    assert not any(found.any() for found in bone_regions(operation, inside).values())
+    stump = operation.screws[0].head[None] + 3.0 * operation.screws[0].axis
+    assert bone_regions(operation, stump)[WHOLE] == [True]
+
+
 def test_courses_agree_with_single_days():
     """All days at once give what each day alone gives, with hyperbaric oxygen before and after its day."""
     rows = course_rows({"screw-1": 60.0}, table(30))
@@ -171,6 +187,8 @@ def test_places_of_courses():
     """Courses are shown for the most and the least irradiated screw, and once where all are alike."""
     assert course_places({"a": 20.0, "b": 60.0, "c": 40.0}) == {"b": 60.0, "a": 20.0}
     assert course_places({"a": 60.0, "b": 59.9}) == {"a": 60.0}
+    assert course_places({"a": 60.0, "graft": 0.0, "c": 40.0}) == {"a": 60.0, "c": 40.0}
+    assert course_places({"a": 0.0, "b": 0.0}) == {"a": 0.0}
 
 
 def test_run_writes_them(tmp_path):
