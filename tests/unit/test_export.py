@@ -203,14 +203,14 @@ def export(*arguments: object) -> tuple[int, str]:
 def test_a_run_is_exported_once(tmp_path: Path) -> None:
     """A finished run is written for CalculiX with the displacement to compare with; the file is never overwritten."""
     target = tmp_path / "block.inp"
-    code, output = export(finished_run().folder.path, "--to", "calculix", "-o", target)
+    code, output = export(finished_run().folder, "--to", "calculix", "-o", target)
     assert code == 0, output
     assert "constant E in each cell" in output
     written = target.read_text()
     assert "** its displacement in this model (femsim), mm:" in written
     for name in ("ELSET=BONE", "ELSET=PLATE_", "ELSET=SCREW_", "NAME=BONE_AT_", "NSET=FOUNDATION_", "NSET=LOAD_"):
         assert name in written
-    code, output = export(finished_run().folder.path, "--to", "calculix", "-o", target)
+    code, output = export(finished_run().folder, "--to", "calculix", "-o", target)
     assert code == 2
     assert "not overwritten" in output
     assert target.read_text() == written
