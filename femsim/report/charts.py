@@ -245,9 +245,8 @@ def _mark_events(ax: Axes, run: RunData) -> None:
 
 def _mark_operation(ax: Axes, run: RunData) -> None:
     place = run.record.get("operation", {})
-    span = place.get("defect_s_mm")
-    if span:
-        ax.axvspan(*sorted(span), color="#d9d9d9", alpha=0.6, lw=0)
+    for span in place.get("defects_s_mm", []):
+        ax.axvspan(*span, color="#d9d9d9", alpha=0.6, lw=0)
     for s in place.get("screw_s_mm", []):
         ax.axvline(s, color="#888", lw=0.7, ls=(0, (2, 2)))
 

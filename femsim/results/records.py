@@ -75,9 +75,9 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
 def operation_record(operation: Operation) -> dict[str, Any]:
     """Place of plate, screws and defect."""
     heads = np.array([screw.head for screw in operation.screws])
-    span = None if operation.resection is None else [float(s) for s in operation.resection.span]
+    spans = [] if operation.resection is None else [list(segment.span) for segment in operation.resection.segments]
     return {
-        "defect_s_mm": span,
+        "defects_s_mm": spans,
         "screw_s_mm": [float(s) for s in along_jaw(operation, heads)],
         "plates": [
             {
