@@ -18,9 +18,11 @@ from femsim.fem.model import StaticModel, build_model
 from femsim.fem.spaces import Space
 from femsim.fem.stress import strain
 from femsim.interface.balance import balance_checks
+from femsim.loosening.chewing import Chewer
 from femsim.parameters import load_parameters
 from femsim.pipeline import Hooks
 from femsim.pipeline.construct import construct, loosening_case
+from femsim.pipeline.scenario_run import exact_solver
 from femsim.pipeline.setting import Setting, prepare
 from femsim.scenario import scenario_from_mapping
 
@@ -59,8 +61,9 @@ def test_scenario_option_reaches_a_solved_state() -> None:
     built = construct(setting, mesh_of(), Hooks())
     assert built.model.anisotropy is not None
     assert "materials.cortical_orthotropic_E" in {entry.name for entry in setting.parameters.read}
-    case, chewer = loosening_case(setting, built)
-    full = chewer.chew(case.insertion(), case.tissue_at(0.0), 1.0, chewer.cold())
+    case, _ = loosening_case(setting, built)
+    exact = Chewer(exact_solver(setting, built), case.tasks, case.constants, case.initial_bond)
+    full = exact.chew(case.insertion(), case.tissue_at(0.0), 1.0, exact.cold())
     checks, _, _ = balance_checks(built.model, built.condensation, full.solved[0][0], full.loads[0])
     assert [check.name for check in checks if not check.passed] == []
 
