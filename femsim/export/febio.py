@@ -98,11 +98,12 @@ def _sections(model: LinearModel) -> Iterator[str]:
     yield "".join(f"<SolidDomain name={quoteattr(name)} mat={quoteattr(name)}/>\n" for name, *_ in blocks)
     yield "</MeshDomains>\n<MeshData>\n"
     for name, _, young, _ in blocks:
-        yield f"<ElementData name={quoteattr('E_' + name)} elem_set={quoteattr(name)}>\n"
+        map_name = quoteattr(f"E_{name}")
+        yield f'<ElementData name={map_name} elem_set={quoteattr(name)} data_type="scalar">\n'
         yield "".join(f'<e lid="{k}">{NUMBER % value}</e>\n' for k, value in enumerate(young.tolist(), start=1))
         yield "</ElementData>\n"
     for component, name in enumerate(COMPONENTS if len(loaded) else ""):
-        yield f'<NodeData name="force_{name}" node_set="LOADED">\n'
+        yield f'<NodeData name="force_{name}" node_set="LOADED" data_type="scalar">\n'
         values = model.forces[3 * loaded + component].tolist()
         yield "".join(f'<node lid="{k}">{NUMBER % value}</node>\n' for k, value in enumerate(values, start=1))
         yield "</NodeData>\n"

@@ -79,7 +79,7 @@ def export(
     if program not in SUFFIX:
         raise InputError(f"--to {program!r}: unknown program; choose one of {', '.join(SUFFIX)}")
     target = _target(source, program, output)
-    setting, mesh, operator = _read(source, hooks)
+    setting, mesh, operator = read_source(source, hooks)
     number = _task_number(setting, task)
     built = construct(setting, mesh, hooks, operator=operator)
     with hooks.timed("solving the bite"):
@@ -116,8 +116,8 @@ def _target(source: Path, program: str, output: Path | None) -> Path:
     return target
 
 
-def _read(source: Path, hooks: Hooks) -> tuple[Setting, Mesh, Operator | None]:
-    """Setting, mesh and, of a run, its operator."""
+def read_source(source: Path, hooks: Hooks) -> tuple[Setting, Mesh, Operator | None]:
+    """Return setting, mesh and, of a run, its operator, from a run folder or a scenario file."""
     if source.is_dir():
         folder = open_run(source)
         for name in ("scenario.yaml", "mesh.npz"):
@@ -182,6 +182,7 @@ def _with_notes(model: LinearModel, table: list[dict[str, object]]) -> LinearMod
         "Static model of the day of surgery at full bite, linear at the solved state: springs between screws and bone",
         "have the secant stiffness of every interface patch, on the mean jump (screw - bone) of the patch.",
         "Foundations (joints, clamps) and the bitten object are springs on weighted displacements as well.",
+        "Nodes and cells are numbered from 1 in the order of the run's fields/surgery.vtu.",
         "Moduli vary inside femsim's cells; here every cell has its mean, and femsim solved the same model:",
         *(f"{row['quantity']}: {row['value']}" for row in table),
     ]
