@@ -165,12 +165,13 @@ def draw_closeup(plotter: pv.Plotter, run: RunData) -> None:
 
 
 def draw_stress(plotter: pv.Plotter, run: RunData) -> None:
-    """Von Mises stress on plate and screws; bone transparent."""
+    """Von Mises stress on plate and screws, smoothed over the vertices for the eye; bone transparent."""
     grid = _grid(run.folder, "surgery")
-    hardware = grid.extract_cells(np.asarray(grid.cell_data["region"]) != 1).extract_surface(algorithm=None)
+    cells = grid.extract_cells(np.asarray(grid.cell_data["region"]) != 1)
+    values = np.asarray(cells.cell_data["von_mises"])
+    hardware = cells.cell_data_to_point_data().extract_surface(algorithm=None)
     surfaces = _surfaces(run.folder)
     plotter.add_mesh(surfaces["bone"], color=BONE, opacity=0.15, smooth_shading=True)
-    values = np.asarray(hardware.cell_data["von_mises"])
     plotter.add_mesh(
         hardware,
         scalars="von_mises",
