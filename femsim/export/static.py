@@ -161,9 +161,13 @@ def _springs(operation: Operation, model: StaticModel, patches: Patches, bite: S
 
 def _cell_sets(operation: Operation, mesh: Mesh) -> dict[str, np.ndarray]:
     numbers = {"bone": BONE}
-    numbers |= {f"plate {plate.name}": PLATE + k for k, plate in enumerate(operation.plates)}
-    numbers |= {f"screw {screw.name}": SCREW_FIRST + k for k, screw in enumerate(operation.screws)}
+    numbers |= {_of_kind("plate", plate.name): PLATE + k for k, plate in enumerate(operation.plates)}
+    numbers |= {_of_kind("screw", screw.name): SCREW_FIRST + k for k, screw in enumerate(operation.screws)}
     return {name: np.flatnonzero(mesh.region == number) for name, number in numbers.items()}
+
+
+def _of_kind(kind: str, name: str) -> str:
+    return name if name.startswith(kind) else f"{kind} {name}"
 
 
 def _node_sets(model: StaticModel) -> dict[str, np.ndarray]:

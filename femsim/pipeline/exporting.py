@@ -81,6 +81,11 @@ def export(
     target = _target(source, program, output)
     setting, mesh, operator = read_source(source, hooks)
     number = _task_number(setting, task)
+    if program == "febio" and setting.scenario.bone.cortical == "orthotropic":
+        raise InputError(
+            "--to febio: the scenario has orthotropic cortex and FEBio no material for a full stiffness matrix; "
+            "export to calculix or abaqus, or set bone: {cortical: isotropic}"
+        )
     built = construct(setting, mesh, hooks, operator=operator)
     with hooks.timed("solving the bite"):
         bite, field = solved_bite(setting, built, number)

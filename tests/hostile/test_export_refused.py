@@ -76,3 +76,11 @@ def test_unknown_task() -> None:
     """A task that the scenario has not got; refused before the mesh is made."""
     refused(BENCH_FILE, "--to", "abaqus", "--task", "molar", "-o", "never-written.inp", words="choose one of")
     assert not Path("never-written.inp").exists()
+
+
+def test_orthotropic_cortex_for_febio(tmp_path: Path) -> None:
+    """FEBio has no such material; refused before the mesh is made."""
+    scenario = tmp_path / "orthotropic.yaml"
+    scenario.write_text(BENCH_FILE.read_text(encoding="utf-8") + "bone: {cortical: orthotropic}\n", encoding="utf-8")
+    refused(scenario, "--to", "febio", "-o", tmp_path / "m.feb", words="orthotropic cortex")
+    assert not (tmp_path / "m.feb").exists()

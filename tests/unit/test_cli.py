@@ -21,7 +21,10 @@ from femsim.terminal import RESEARCH_ONLY
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "scenarios" / "bench-block.yaml"
-COMMANDS = ("check", "plan", "mesh", "run", "report", "show", "tissue", "doctor", "schema", "cite", "parameters")
+COMMANDS = (
+    *("check", "plan", "mesh", "run", "report", "show", "export"),
+    *("tissue", "doctor", "schema", "cite", "parameters"),
+)
 
 
 class Hooks:

@@ -208,7 +208,7 @@ def test_a_run_is_exported_once(tmp_path: Path) -> None:
     assert "constant E in each cell" in output
     written = target.read_text()
     assert "** its displacement in this model (femsim), mm:" in written
-    for name in ("ELSET=BONE", "ELSET=PLATE_", "ELSET=SCREW_", "NAME=BONE_AT_", "NSET=FOUNDATION_", "NSET=LOAD_"):
+    for name in ("ELSET=BONE", "ELSET=PLATE\n", "ELSET=SCREW_", "NAME=BONE_AT_", "NSET=FOUNDATION_", "NSET=LOAD_"):
         assert name in written
     code, output = export(finished_run().folder, "--to", "calculix", "-o", target)
     assert code == 2

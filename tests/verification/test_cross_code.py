@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse as sp
 from cross_code import calculix, difference
 from fem_models import boundary_faces, box, faces_where, fixed_mask, solve_fixed
-from pipeline_models import bench, mesh_of
+from pipeline_models import bench_values, mesh_of
 
 from femsim.export.linear import LinearModel, Springs
 from femsim.export.static import foundation_springs, solve, surgery_model
@@ -23,6 +23,7 @@ from femsim.pipeline import Hooks
 from femsim.pipeline.construct import construct
 from femsim.pipeline.exporting import solved_bite
 from femsim.pipeline.setting import prepare
+from femsim.scenario import scenario_from_mapping
 
 DISPLACEMENT, STRESS = 1e-5, 1e-3
 
@@ -115,19 +116,22 @@ def test_orthotropic_axes_that_turn(tmp_path: Path) -> None:
 
 
 @cache
-def operated(degree: int) -> tuple[Space, LinearModel, np.ndarray]:
+def operated(degree: int, cortical: str = "isotropic") -> tuple[Space, LinearModel, np.ndarray]:
     """Irradiated bench block with plate, screws, patches and clamps: space, exported model, field of the contact."""
-    setting = prepare(bench(dose=60.0), Hooks())
+    values = bench_values(dose=60.0) | {"bone": {"cortical": cortical}}
+    setting = prepare(scenario_from_mapping(values, "bench.yaml"), Hooks())
     built = construct(setting, mesh_of(), Hooks(), degree=degree)
     bite, field = solved_bite(setting, built, 0)
     model = surgery_model(setting.operation, built.model, built.patches, bite, title="bench block")
     return built.model.space, model, field
 
 
-def test_operation_of_linear_cells(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cortical", ["isotropic", "orthotropic"])
+def test_operation_of_linear_cells(cortical: str, tmp_path: Path) -> None:
     """CalculiX finds the displacement of the whole nonlinear contact problem: strain is constant in linear cells, so
     that a cell's mean modulus is no approximation."""
-    space, model, field = operated(1)
+    space, model, field = operated(1, cortical)
+    assert bool(model.stiffness) == (cortical == "orthotropic")
     assert difference(field, solve(space, model)) < 1e-9
     assert_agrees(space, model, field, tmp_path)
 
