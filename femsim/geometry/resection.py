@@ -169,6 +169,20 @@ class Resection:
             deepest = np.maximum(deepest, np.where(near, between, 0.0))
         return deepest
 
+    def split(self, bone: Surface) -> tuple[Surface, Surface]:
+        """Surface of what stays, closed by its cut faces, and of what is removed, open at the cuts."""
+        s = self.arch.locate(bone.points)[0]
+        depth = np.full(len(bone.points), -np.inf)
+        for segment in self.segments:
+            between = np.minimum(*(cut.depth(bone.points) for cut in segment.cuts))
+            near = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
+            # Beyond the gate the planes cut nothing, and the sign must not change on the way there.
+            depth = np.maximum(depth, np.where(near, between, -np.abs(between)))
+        mesh = bone.polydata.copy(deep=False)
+        mesh.point_data["depth"] = depth
+        kept, removed = mesh.clip_scalar(scalars="depth", value=0.0, both=True)
+        return Surface.from_polydata(kept.fill_holes(bone.area)), Surface.from_polydata(removed)
+
     def removes(self, s: float) -> bool:
         """Whether an arch coordinate [mm] lies in a removed segment."""
         return any(segment.span[0] < s < segment.span[1] for segment in self.segments)

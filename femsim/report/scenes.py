@@ -20,12 +20,14 @@ from femsim.results import RunFolder
 if TYPE_CHECKING:
     import pyvista as pv
 
-BONE, TITANIUM, REMOVED, LOOSE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b"
+BONE, TITANIUM, REMOVED, LOOSE, HOLE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b", "#23282f"
 SIZE = (1400, 1000)
 LABEL_HEIGHT = 6.5
 """Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
 HEAD_RAISED = 0.25
 """Screws are drawn this far out of the plate [mm]."""
+HOLE_PROUD = 0.1
+"""Empty holes are drawn this far beyond both faces of the plate [mm], or they would fight for the same pixels."""
 BONE_GLOW = 0.55
 """Share of light that has no direction: shading must not turn a colour into another one of the scale."""
 SMALL_PICTURE = {"title_font_size": 42, "label_font_size": 38, "position_x": 0.1, "width": 0.8, "height": 0.13}
@@ -144,7 +146,7 @@ def draw_operation(plotter: pv.Plotter, run: RunData) -> None:
     plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, ambient=0.15)
     if "removed" in surfaces:
         plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
-    _draw_hardware(plotter, surfaces)
+    _draw_hardware(plotter, run, surfaces)
     _label_screws(plotter, run, surfaces)
     _view(plotter, surfaces, zoom=1.02)
 
@@ -200,7 +202,7 @@ def draw_bone_field(plotter: pv.Plotter, run: RunData, shown: BoneField) -> None
         diffuse=1.0 - BONE_GLOW,
         scalar_bar_args={**_bar(shown.title), **SMALL_PICTURE, "n_labels": len(ticks)},
     )
-    _draw_hardware(plotter, surfaces)
+    _draw_hardware(plotter, run, surfaces)
     _view(plotter, surfaces, zoom=1.02)
 
 
@@ -217,10 +219,22 @@ def scale_ticks(least: float, greatest: float, low: float | None = None, high: f
     return np.asarray(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top - FLAT))
 
 
-def _draw_hardware(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData]) -> None:
+def _draw_hardware(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
+    import pyvista as pv
+
     shine = {"specular": 0.35, "ambient": 0.25}
     plotter.add_mesh(surfaces["plate"], color=TITANIUM, smooth_shading=True, split_sharp_edges=True, **shine)
     plotter.add_mesh(surfaces["screws"], color="#7c8794", **shine)
+    for plate in run.record["operation"]["plates"]:
+        for hole in plate.get("empty_holes", []):
+            bore = pv.Cylinder(
+                center=hole["centre"],
+                direction=hole["axis"],
+                radius=hole["diameter_mm"] / 2,
+                height=plate["thickness_mm"] + 2 * HOLE_PROUD,
+                resolution=48,
+            )
+            plotter.add_mesh(bore, color=HOLE, lighting=False)
 
 
 def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:

@@ -85,6 +85,10 @@ def operation_record(operation: Operation) -> dict[str, Any]:
                 "width_mm": plate.width,
                 "thickness_mm": plate.thickness,
                 "clearance_mm": plate.clearance,
+                "empty_holes": [
+                    {"centre": hole.centre, "axis": hole.axis, "diameter_mm": hole.diameter}
+                    for hole in plate.empty_holes
+                ],
             }
             for plate in operation.plates
         ],
@@ -109,37 +113,32 @@ def mesh_record(mesh: Mesh, key: str) -> dict[str, Any]:
 
 def write_plan_surfaces(folder: RunFolder, operation: Operation) -> None:
     """Surfaces of a planned operation."""
-    gone = _removed_triangles(operation)
-    kept = [Surface(operation.bone.points, operation.bone.triangles[~gone])]
+    stays, removed = _split_bone(operation)
+    kept = [stays]
     if operation.graft is not None:
         kept += [strut.surface for strut in operation.graft.struts]
     bone = merge_surfaces(kept)
-    _write_surfaces(folder, operation, bone.points, bone.triangles, gone)
+    _write_surfaces(folder, operation, bone, removed)
 
 
 def write_run_surfaces(folder: RunFolder, operation: Operation, mesh: Mesh) -> None:
     """Surfaces as meshed: cut faces included."""
-    _write_surfaces(folder, operation, mesh.points, mesh.free_triangles(BONE), _removed_triangles(operation))
+    used, compact = np.unique(mesh.free_triangles(BONE), return_inverse=True)
+    bone = Surface(mesh.points[used], compact.reshape(-1, 3))
+    _write_surfaces(folder, operation, bone, _split_bone(operation)[1])
 
 
-def _removed_triangles(operation: Operation) -> np.ndarray:
-    """Whether each triangle of the bone's surface lies on the removed part."""
-    if operation.resection is None:
-        return np.zeros(len(operation.bone.triangles), dtype=bool)
-    return operation.resection.removed(operation.bone.corners.mean(axis=1))
+def _split_bone(operation: Operation) -> tuple[Surface, Surface | None]:
+    """Surface of the bone that stays, and of what is removed."""
+    return (operation.bone, None) if operation.resection is None else operation.resection.split(operation.bone)
 
 
-def _write_surfaces(
-    folder: RunFolder, operation: Operation, points: np.ndarray, kept: np.ndarray, gone: np.ndarray
-) -> None:
+def _write_surfaces(folder: RunFolder, operation: Operation, bone: Surface, removed: Surface | None) -> None:
     target = folder / "surfaces"
     target.mkdir(exist_ok=True)
-    used, compact = np.unique(kept, return_inverse=True)
-    write_surface(target / "bone.vtp", points[used], compact.reshape(-1, 3))
-    if gone.any():
-        removed = operation.bone.triangles[gone]
-        used, compact = np.unique(removed, return_inverse=True)
-        write_surface(target / "removed.vtp", operation.bone.points[used], compact.reshape(-1, 3))
+    write_surface(target / "bone.vtp", bone.points, bone.triangles)
+    if removed is not None:
+        write_surface(target / "removed.vtp", removed.points, removed.triangles)
     plates = merge_surfaces([plate.surface for plate in operation.plates])
     write_surface(target / "plate.vtp", plates.points, plates.triangles)
     cylinders: list[Surface] = [screw.cylinder() for screw in operation.screws]

@@ -8,6 +8,7 @@ from operation_models import adult_arch, adult_jaw
 
 from femsim.errors import GeometryError
 from femsim.geometry.resection import Resection, combined, resect_distances, resect_planes, resect_teeth
+from femsim.geometry.surface import Surface, checked_closed
 
 CASES = [(33, 37), (34, 36), (43, 47), (43, 33), (47, 37), (46, 46), (35, 38)]
 
@@ -99,6 +100,26 @@ def test_several_segments_leave_pieces_between_them(teeth: list[tuple[int, int]]
     centre = adult_arch().point(np.array([0.5 * (resection.segments[0].span[1] + resection.segments[1].span[0])]))
     assert middle.distance_to_cut(centre)[0] > 0
     assert not resection.removes(float(adult_arch().locate(centre)[0][0]))
+
+
+@pytest.mark.parametrize("teeth", [[(33, 37)], [(43, 33)], [(46, 46)], [(36, 37), (46, 47)]])
+def test_split_parts_the_surface_along_the_cuts(teeth: list[tuple[int, int]]) -> None:
+    """What stays is closed; the removed part shares its rims with it, in the cut planes; no area is lost or doubled."""
+    bone = adult_jaw().surface
+    resection = combined([resected(*pair) for pair in teeth])
+    kept, gone = resection.split(bone)
+    faces = checked_closed(kept, "kept").area + gone.area - bone.area
+    removed = checked_closed(Surface.from_polydata(gone.polydata.fill_holes(bone.area)), "removed")
+    assert kept.volume + removed.volume == pytest.approx(bone.volume, rel=1e-9)
+    assert faces == pytest.approx(removed.area - gone.area, rel=1e-6)
+    edges = np.sort(gone.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    rim = gone.points[np.unique(unique[count == 1])]
+    off = np.min([np.abs(cut.depth(rim)) for cut in resection.cuts], axis=0)
+    assert off.max() < 1e-4
+    assert resection.depth(kept.points).max() < 1e-4
+    sizeable = np.linalg.norm(gone.area_vectors, axis=1) > 1e-3
+    assert resection.removed(gone.corners.mean(axis=1)[sizeable]).all()
 
 
 def test_segments_too_near_are_refused() -> None:
