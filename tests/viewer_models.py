@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pipeline_models import bench
 
 from femsim.results import RunFolder, write_json, write_table
 from femsim.results.fields import write_fields
+from femsim.results.records import opening_record
 
 SIZE = 60.0
 """Length of the construct along x [mm]; the dose rises evenly along it."""
 DOSE = 60.0
 HORIZON = 300.0
+SAID_BY_BRICKS = ("title", "hash", "criteria", "inputs", "screws", "events")
+"""Entries of a record that the bricks have values of their own for."""
 LOOSE_DAY = 120.0
 HEADS = (7.5, 15.0, 45.0, 52.5)
 DEFLECTION = 0.6
@@ -125,8 +129,10 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
         "screws": [
             {
                 "screw": name,
+                "stump": "A" if k < 2 else "B",
                 "loose": k == last,
                 "loose_day": LOOSE_DAY if k == last else None,
+                "loose_cycles": 1600 * LOOSE_DAY if k == last else None,
                 "criterion": "motion" if k == last else "",
                 "eqd2_gy": dose * x / SIZE,
                 "length_mm": 11.0,
@@ -136,8 +142,25 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
             }
             for k, (name, x) in enumerate(zip(names, HEADS, strict=True))
         ],
-        "events": [{"day": LOOSE_DAY, "kind": "screw loose", "subject": names[last], "text": "it counts as loose"}],
+        "events": [
+            {
+                "day": LOOSE_DAY,
+                "cycles": 1600 * LOOSE_DAY,
+                "kind": "screw loose",
+                "subject": names[last],
+                "criterion": "motion",
+                "text": "it counts as loose",
+                "causes": [],
+            }
+        ],
         **changes,
     }
     write_json(folder / "run.json", record)
     return folder
+
+
+def reported_run(runs: Path, title: str = "Bricks", **changes: Any) -> RunFolder:
+    """The same run with everything in its record that a report says."""
+    opening = opening_record(bench("bricks"), "01234567")
+    told = {key: value for key, value in opening.items() if key not in SAID_BY_BRICKS}
+    return written_run(runs, title, **told | {"reason": "", "timings": {}} | changes)

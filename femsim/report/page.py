@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run: no script, no request, opens anywhere."""
+"""One self-contained HTML page of a run: no request, one script known by its hash, opens anywhere."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from femsim.errors import FemsimError
+from femsim.errors import FemsimError, InputError
 from femsim.report import charts, words
 from femsim.report.read import RunData, read_run
 from femsim.report.scenes import PICTURES, TISSUE_PICTURES, render_run
+from femsim.report.viewer_block import ViewerBlock, viewer_block
+from femsim.report.viewer_data import pack_run
 from femsim.results import RunFolder, write_text
 from femsim.results.rows import STRIP_STEP
 
 CHART = Markup('<div class="scroll"><img class="chart" src="{}" alt="{}"></div>')
+STILL = "operation"
+"""The picture that stands in for the viewer in print and where WebGL or scripts are missing."""
 WEAKEST_FIRST = {"assumed": 0, "derived": 1, "recalled": 2, "found": 3}
 
 
@@ -48,7 +52,11 @@ def write_report(folder: RunFolder, *, note: Callable[[str], None] = lambda text
 
 
 def render_page(run: RunData, missing_pictures: str = "") -> str:
-    """Fill the template with a run's data; ``missing_pictures`` says why there are none."""
+    """Fill the template with a run's data; ``missing_pictures`` says why there are none.
+
+    The 3-D viewer shows what the pictures show: with it they stand folded, and the first is its still.
+    """
+    viewer, missing_viewer = _viewer(run.folder)
     environment = Environment(
         loader=PackageLoader("femsim.report"),
         autoescape=True,
@@ -62,13 +70,26 @@ def render_page(run: RunData, missing_pictures: str = "") -> str:
         record=run.record,
         headline=words.headline(run),
         answer=words.answer(run),
-        pictures=_pictures(run.folder, PICTURES),
+        viewer=viewer,
+        missing_viewer=missing_viewer,
+        pictures=_pictures(run.folder, {name: PICTURES[name] for name in PICTURES if not viewer or name != STILL}),
         tissue_pictures=_pictures(run.folder, TISSUE_PICTURES),
         missing_pictures=missing_pictures,
         charts=_charts(run),
         strip_step=STRIP_STEP,
         parameters=sorted(run.record.get("parameters", []), key=lambda entry: WEAKEST_FIRST[entry["mark"]]),
     )
+
+
+def _viewer(folder: RunFolder) -> tuple[ViewerBlock | None, str]:
+    """The 3-D viewer, or None and one sentence why there is none."""
+    try:
+        packed = pack_run(folder)
+    except InputError as error:
+        return None, words.no_viewer(str(error).removeprefix(f"{folder.path}: "))  # a page travels without its folder
+    still = folder / "pictures" / f"{STILL}.png"
+    picture = _data_uri("image/png", still.read_bytes()) if still.is_file() else None
+    return viewer_block([packed], stills=[picture]), ""
 
 
 def _pictures(folder: RunFolder, captions: Mapping[str, str]) -> list[dict[str, str]]:

@@ -104,6 +104,11 @@ def headline(run: RunData) -> str:
     return f"{len(loose)} of {len(run.screws)} screws loosen, the first ({name}) {when(first['day'])}"
 
 
+def no_viewer(reason: str) -> str:
+    """Sentence in place of the 3-D viewer."""
+    return f"There is no interactive 3-D view of this run: {reason}."
+
+
 def _other_event(event: dict[str, Any]) -> str:
     text = event["text"]
     return f"{text[:1].upper()}{text[1:]} ({duration(event['day'])}, {count(event['cycles'])} cycles)."

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pipeline_models import bench
+from viewer_models import reported_run
 
 from femsim.errors import FemsimError, InputError
 from femsim.report import page, scenes, words, write_report
@@ -143,7 +146,7 @@ class TestPage:
     """What every page shows and never contains."""
 
     def test_nothing_is_loaded_from_outside(self, tmp_path: Path) -> None:
-        """The page is one file: no reference leaves it, no script is in it, and a policy forbids both."""
+        """A page without the viewer: no reference leaves it, no script is in it, and a policy forbids both."""
         folder = written(tmp_path, tables=True)
         write_bytes(folder / "pictures" / "operation.png", PIXEL)
         content = text_of(write_report(folder))
@@ -209,7 +212,7 @@ class TestPage:
         content = text_of(write_report(written(tmp_path), note=notes.append))
         assert notes == [NO_PICTURES]
         assert NO_PICTURES in content
-        assert 'aria-label="Pictures"' not in content
+        assert "<figure>" not in content
         assert "<h2>Screws</h2>" in content
 
     def test_stopped_run_says_so_first(self, tmp_path: Path) -> None:
@@ -255,6 +258,66 @@ class TestPage:
         assert "<td>1.23e-12</td>" in content
         assert "<td>–</td>" in content
         assert "nan" not in re.sub(r"data:[^\"]+", "", content).lower()
+
+
+@pytest.mark.usefixtures("without_renderer")
+class TestViewerOnThePage:
+    """The 3-D view right after the answer, under a policy that knows its one script."""
+
+    def test_one_script_and_the_policy_knows_it(self, tmp_path: Path) -> None:
+        """The page runs exactly one script, whose hash the policy names; nothing else may run or be loaded."""
+        content = text_of(write_report(reported_run(tmp_path)))
+        (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', content)
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        found = re.findall(r"<script([^>]*)>(.*?)</script>", content, re.DOTALL)
+        assert [kind for kind, _ in found] == [' type="application/json"', ""]
+        digest = base64.b64encode(hashlib.sha256(found[1][1].encode()).digest()).decode()
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == f"'sha256-{digest}'"
+        assert rules["img-src"] == "data:"
+        without = content.replace(found[0][1], "").replace(found[1][1], "")
+        references = re.findall(r"""(?:src|href|srcset|action|data|poster)\s*=\s*["']?([^"'\s>]*)""", without)
+        assert {reference.split(",")[0][:11] for reference in references} == {"data:image/", "#after-view"}
+        assert not re.search(r"url\(|@import|<link|<iframe|<base|\son\w+\s*=", without)
+        assert len(content.encode()) < 10e6
+
+    def test_stands_between_answer_and_table(self, tmp_path: Path) -> None:
+        """After the answer comes the view under a heading, then the table of screws."""
+        content = text_of(write_report(reported_run(tmp_path)))
+        places = [content.index(mark) for mark in ('class="headline"', "<main>", 'class="fv"', "<h2>Screws</h2>")]
+        assert places == sorted(places)
+        assert content.count('class="fv"') == 1
+
+    def test_operation_is_the_still_and_other_pictures_are_folded(self, tmp_path: Path) -> None:
+        """No picture stands open beside a view that shows the same, and the still is not there twice."""
+        folder = reported_run(tmp_path)
+        for name in ("operation", "closeup"):
+            write_bytes(folder / "pictures" / f"{name}.png", PIXEL)
+        content = text_of(write_report(folder))
+        still = content[content.index('<div class="fv-still">') : content.index("application/json")]
+        assert still.count("data:image/png") == 1
+        assert scenes.PICTURES["operation"] not in content
+        folded = content[content.index('<details class="pictures">') : content.index("</details>")]
+        assert folded.count("data:image/png") == content.count("data:image/png") - 1 == 1
+
+    def test_run_without_bodies_says_so(self, tmp_path: Path) -> None:
+        """Without fields and surfaces there is one sentence, no script, no rule for one, and pictures stand open."""
+        folder = written(tmp_path)
+        write_bytes(folder / "pictures" / "operation.png", PIXEL)
+        content = text_of(write_report(folder))
+        assert content.count("There is no interactive 3-D view of this run: no surfaces to show") == 1
+        assert str(folder.path) not in content
+        assert "script-src" not in content
+        assert "<details class" not in content
+        assert scenes.PICTURES["operation"] in content
+
+    def test_hostile_title_stays_data(self, tmp_path: Path) -> None:
+        """A title made to end the data block neither ends it nor becomes markup."""
+        evil = "</script><script>alert(1)</script>"
+        content = text_of(write_report(reported_run(tmp_path, evil)))
+        assert content.count("<script") == 2
+        data = re.findall(r'<script type="application/json">(.*?)</script>', content, re.DOTALL)
+        assert json.loads(data[0])["designs"][0]["name"] == evil
 
 
 @pytest.mark.parametrize(
