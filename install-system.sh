@@ -1,6 +1,6 @@
 #!/bin/sh
 # PyVista's renderer needs an off-screen GL library. Installs it where root and apt are at hand, else says what to do.
-# 'install-system.sh test' looks after CalculiX as well, the second opinion of the cross-code tests. Never fails.
+# 'install-system.sh test' looks after CalculiX and Chromium as well, for cross-code and browser tests. Never fails.
 set -u
 
 have_gl() {
@@ -19,7 +19,11 @@ if ! have_gl && ! install libegl1 libgl1-mesa-dri; then
     echo 'femsim: no off-screen GL library found; pictures will be left out of reports.' >&2
     echo 'femsim: to get them, install libegl1 and libgl1-mesa-dri (Debian, Ubuntu) or mesa-libEGL and mesa-dri-drivers (Fedora).' >&2
 fi
-if [ "${1:-}" = test ] && ! command -v ccx >/dev/null 2>&1 && ! install calculix-ccx; then
+[ "${1:-}" = test ] || exit 0
+if ! command -v ccx >/dev/null 2>&1 && ! install calculix-ccx; then
     echo 'femsim: CalculiX (ccx) not found; the cross-code tests will be skipped. Debian and Ubuntu have it as calculix-ccx.' >&2
+fi
+if ! command -v chromedriver >/dev/null 2>&1 && ! install chromium chromium-driver; then
+    echo 'femsim: chromedriver not found; the browser tests will be skipped. Debian has it as chromium-driver.' >&2
 fi
 exit 0
