@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from femsim.fem.spaces import Space
-from femsim.fem.stress import ball_weights, strain, stress
+from femsim.fem.stress import ball_weights, near_weights, strain, stress
 
 SPACING = 0.8
 """Places lie about this far apart [mm], inside the 1.24 mm of a 1 mm3 ball, so that no peak falls between them."""
@@ -51,6 +51,7 @@ def stress_places(
     parts: Mapping[str, np.ndarray],
     *,
     volume: float,
+    distance: float = 0.0,
     factors: Mapping[str, Callable[[np.ndarray], np.ndarray]] | None = None,
 ) -> tuple[StressPlaces, ...]:
     """Spread places over parts and prepare their averages.
@@ -62,6 +63,8 @@ def stress_places(
         Cells of every part.
     volume : float
         Volume to average over [mm3]; a peak at a sharp corner is singular, its average over a volume is not.
+    distance : float
+        Average within this distance of a place instead [mm], where it is not zero.
     factors : mapping of str to callable, optional
         Places (k, 3) to stress factors (k,) of a part whose real section is smaller than the meshed one.
     """
@@ -71,7 +74,11 @@ def stress_places(
         own, weight = points[cells].reshape(-1, 3), volumes[cells].ravel()
         centres = _thinned(points[cells].mean(axis=1))
         factor = factors[name](centres) if factors and name in factors else np.ones(len(centres))
-        made.append(StressPlaces(name, cells, centres, ball_weights(own, weight, centres, volume), factor))
+        if distance > 0.0:
+            averaging = near_weights(own, weight, centres, distance)
+        else:
+            averaging = ball_weights(own, weight, centres, volume)
+        made.append(StressPlaces(name, cells, centres, averaging, factor))
     return tuple(made)
 
 

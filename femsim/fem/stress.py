@@ -128,6 +128,29 @@ def ball_weights(points: np.ndarray, volumes: np.ndarray, centres: np.ndarray, v
     return weights
 
 
+def near_weights(points: np.ndarray, volumes: np.ndarray, centres: np.ndarray, distance: float) -> sp.csr_matrix:
+    """Return the averaging (c, n) over the points within ``distance`` of each centre; rows sum to one.
+
+    Parameters
+    ----------
+    points : (n, 3) array
+        Quadrature points of one body, mm.
+    volumes : (n,) array
+        Their volumes, mm3.
+    centres : (c, 3) array
+    distance : float
+        mm; the nearest point counts even where it lies farther away.
+    """
+    tree = cKDTree(points)
+    nearest = tree.query(centres)[1]
+    within = tree.query_ball_point(centres, distance)
+    near = [sorted({*found, int(one)}) for found, one in zip(within, nearest, strict=True)]
+    rows = np.repeat(np.arange(len(centres)), [len(found) for found in near])
+    columns = np.concatenate(near)
+    weights = sp.csr_matrix((volumes[columns], (rows, columns)), shape=(len(centres), len(points)))
+    return sp.csr_matrix(sp.diags(1.0 / np.asarray(weights.sum(axis=1)).ravel()) @ weights)
+
+
 def nodal_average(space: Space, values: np.ndarray) -> np.ndarray:
     """Return volume-weighted means at the vertices, (n_points, ...): for pictures only, it smears interfaces."""
     volumes = space.quadrature_volumes()

@@ -172,7 +172,8 @@ def hardware_fatigue(
     cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
     thickness = {plate.name: plate.thickness for plate in operation.plates}
     cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
-    places = stress_places(model.space, cells, volume=parameters["loosening.averaging_volume"], factors=cores)
+    volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
+    places = stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
     bent = parameters["loosening.bending_knock_down"]
     pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
     parts = [Part(plate.name, pure, bent) for plate in operation.plates]

@@ -85,6 +85,15 @@ def test_averages_over_cells_and_nodes() -> None:
     np.testing.assert_allclose(stress.nodal_average(space, values), 4.0)
 
 
+def test_averages_within_a_distance() -> None:
+    """Points within the distance count by their volume, others do not; a lone centre takes the nearest point."""
+    points = np.column_stack([np.arange(6.0), np.zeros(6), np.zeros(6)])
+    volumes = np.array([1.0, 1.0, 2.0, 1.0, 1.0, 1.0])
+    weights = stress.near_weights(points, volumes, np.array([[2.2, 0.0, 0.0], [40.0, 0.0, 0.0]]), 1.3).toarray()
+    np.testing.assert_allclose(weights[0], [0.0, 0.25, 0.5, 0.25, 0.0, 0.0])
+    np.testing.assert_allclose(weights[1], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+
+
 def test_region_moduli() -> None:
     """Bone, plate and screw cells get their own constants; bone is scaled by its class and stiffness ratio."""
     elasticity = Elasticity.from_parameters(load_parameters())
