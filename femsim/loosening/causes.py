@@ -137,7 +137,7 @@ def chain_of_causes(
     if resorbed.sum() > 0.0:
         shares = resorbed / resorbed.sum()
         parts = ", ".join(f"{share:.0%} by {feed}" for share, feed in zip(shares, FEEDS, strict=True) if share >= 0.005)
-        words.append(f"{resorbed.sum() * MICROMETRES_PER_MM:.0f} um of bone were resorbed around it, fed {parts}")
+        words.append(f"{resorbed.sum() * MICROMETRES_PER_MM:.0f} µm of bone were resorbed around it, fed {parts}")
     now = float(bonded @ weights)
     words.append(
         f"its bonded fraction went from {initial_bond:.2f} to {now:.2f} "

@@ -78,7 +78,7 @@ def _loose(run: Evolution, candidate: Candidate, screw: int, criterion: int) -> 
     onset = float(run.timers.onset[criterion, screw])
     side = "above" if key == "motion" else "below"
     shown = (
-        (f"{value * 1000:.0f} um", f"{limit * 1000:.0f} um") if key == "motion" else (f"{value:.0%}", f"{limit:.0%}")
+        (f"{value * 1000:.0f} µm", f"{limit * 1000:.0f} µm") if key == "motion" else (f"{value:.0%}", f"{limit:.0%}")
     )
     until = f"for {case.criteria.loose_duration:g} days" if candidate.chewing.supported else "until the screws gave way"
     last = f"so its {WORDS[key]} ({shown[0]}) stayed {side} {shown[1]} from day {onset:.1f} {until}"

@@ -85,6 +85,6 @@ def test_chain_names_the_first_patch_and_what_fed_it():
     assert "day 12.0" in words[1]
     assert "61 MPa" in words[1]
     assert "90% of the damage from 'molar'" in words[1]
-    assert "40 um" in words[2]
+    assert "40 µm" in words[2]
     assert "75% by micromotion, 25% by overload" in words[2]
     assert "from 0.30 to 0.10" in words[3]
