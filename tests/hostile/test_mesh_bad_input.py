@@ -58,7 +58,7 @@ def two_screws(*stumps: str) -> SimpleNamespace:
         SimpleNamespace(name=name, stump=stump, plate_name="plate", diameter=2.4, length=11.0, length_in_bone=8.0)
         for name, stump in zip(("left", "right"), stumps, strict=True)
     ]
-    return SimpleNamespace(screws=screws, plates=["plate"])
+    return SimpleNamespace(screws=screws, plates=[SimpleNamespace(name="plate")])
 
 
 def test_sound_mesh_passes():

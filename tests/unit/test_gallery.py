@@ -67,7 +67,8 @@ def test_can_be_planned(path):
     scenario = load_scenario(path)
     made = prepare(scenario, Hooks())
     wanted = scenario.screws.per_stump
-    assert len(made.operation.screws) == wanted.mesial + wanted.distal
+    in_graft = 0 if scenario.graft is None else scenario.graft.struts * scenario.graft.screws
+    assert len(made.operation.screws) == wanted.mesial + wanted.distal + in_graft
     assert all(screw.bicortical for screw in made.operation.screws)
     assert made.operation.dropped == ()
     eqd2 = made.tissue.eqd2(np.array([screw.tip for screw in made.operation.screws]))
