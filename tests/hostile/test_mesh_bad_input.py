@@ -44,7 +44,7 @@ def cubes(*rows: str) -> Mesh:
                 tets += [[corner[k] for k in tet] for tet in KUHN]
                 region += [LABELS[letter]] * 6
     new_points, new_tets, new_region, interface = separated(points, np.array(tets), np.array(region, dtype=np.int32))
-    component = bone_components(new_points, new_tets, new_region)
+    component = bone_components(new_points, new_tets, new_region == BONE)
     quality = {
         "scaled_jacobian": {"min": float(scaled_jacobian(new_points, new_tets).min())},
         "inverted": 0,

@@ -270,7 +270,7 @@ def test_smooth_labels_and_crumbs(mesh):
     labels, dropped = drop_crumbs(points, tets, np.full(len(tets), BONE, dtype=np.int32))
     assert dropped == 1
     assert labels[-1] == 0
-    component = bone_components(points, bone, np.full(len(bone), BONE))
+    component = bone_components(points, bone, np.ones(len(bone), dtype=bool))
     volume = np.bincount(component, weights=tet_volumes(points, bone))
     assert len(volume) == 2
     assert volume[0] >= volume[1]
