@@ -58,8 +58,9 @@ class Construct:
 
 def _structure(setting: Setting, model: StaticModel) -> Structure:
     """Name the bodies, so that a solver can say which one floats."""
+    plates = {PLATE + number: plate.name for number, plate in enumerate(setting.operation.plates)}
     screws = {SCREW_FIRST + number: screw.name for number, screw in enumerate(setting.operation.screws)}
-    return Structure(model.space, model.mesh.region, {BONE: "bone", PLATE: "plate", **screws})
+    return Structure(model.space, model.mesh.region, {BONE: "bone", **plates, **screws})
 
 
 def construct(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from femsim.errors import InputError
-from femsim.mesh.tetmesh import BONE, FACES, PLATE, SCREW_FIRST, tet_volumes
+from femsim.mesh.tetmesh import BONE, SCREW_FIRST, outer_faces, tet_volumes
 from femsim.report.read import RunData, read_run
 from femsim.results import RunFolder
 
@@ -194,7 +194,7 @@ def _solid_parts(grids: dict[str, pv.UnstructuredGrid]) -> list[Part]:
         chosen = region == number
         used, corners = np.unique(tets[chosen], return_inverse=True)
         corners = corners.reshape(-1, 4)
-        kind = {BONE: "bone", PLATE: "plate"}.get(int(number), "screw")
+        kind = "bone" if number == BONE else "plate" if number < SCREW_FIRST else "screw"
         weight = np.abs(tet_volumes(points[used], corners))
         values = {
             (name, moment): _at_points(cell_values[chosen], corners, weight, len(used))
@@ -204,7 +204,7 @@ def _solid_parts(grids: dict[str, pv.UnstructuredGrid]) -> list[Part]:
         }
         moved = {moment: np.asarray(grid.point_data["displacement"])[used] for moment, grid in grids.items()}
         screw = int(number) - SCREW_FIRST if kind == "screw" else -1
-        parts.append(Part(kind, screw, points[used], outer_triangles(corners), corners, values, moved))
+        parts.append(Part(kind, screw, points[used], outer_faces(corners)[0], corners, values, moved))
     return parts
 
 
@@ -228,13 +228,6 @@ def _shell(kind: str, screw: int, surface: pv.PolyData, chosen: np.ndarray | sli
     used, corners = np.unique(surface.regular_faces[chosen], return_inverse=True)
     points = np.asarray(surface.points, dtype=float)[used]
     return Part(kind, screw, points, corners.reshape(-1, 3), np.empty((0, 4), dtype=np.int64), {}, {})
-
-
-def outer_triangles(tets: np.ndarray) -> np.ndarray:
-    """Faces (t, 3) that belong to one tetrahedron only, counter-clockwise from outside, of ``tets`` (m, 4)."""
-    faces = tets[:, FACES].reshape(-1, 3)
-    _, first, count = np.unique(np.sort(faces, axis=1), axis=0, return_index=True, return_counts=True)
-    return faces[np.sort(first[count == 1])]
 
 
 def _at_points(values: np.ndarray, tets: np.ndarray, weight: np.ndarray, count: int) -> np.ndarray:

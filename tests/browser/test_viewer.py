@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 from viewer_models import DOSE, LOOSE_DAY, SIZE, brick, written_run
 
+from femsim.mesh.tetmesh import outer_faces
 from femsim.report.viewer_block import english, viewer_block
-from femsim.report.viewer_data import outer_triangles, pack_run
+from femsim.report.viewer_data import pack_run
 from femsim.results import RunFolder, write_json
 from femsim.results.fields import write_surface
 
@@ -310,7 +311,7 @@ def test_what_is_not_known_is_said_and_grey(shared_browser, tmp_path: Path):
     write_json(early / "run.json", {"kind": "femsim run", "format": 1, "title": "Early", "status": "failed"})
     (early / "surfaces").mkdir()
     points, tets = brick((0, 0, 0), (60, 10, 30), (1, 1, 1))
-    write_surface(early / "surfaces" / "bone.vtp", points, outer_triangles(tets))
+    write_surface(early / "surfaces" / "bone.vtp", points, outer_faces(tets)[0])
     block = viewer_block([whole, bare, pack_run(early)])
     path = tmp_path / "three.html"
     path.write_text(PAGE.format(block.style_source, block.script_source, block.markup), encoding="utf-8")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvista as pv
 from viewer_models import DEFLECTION, DOSE, HEADS, LOOSE_DAY, SIZE, written_run
 
 from femsim.errors import InputError
-from femsim.mesh.tetmesh import tet_volumes
+from femsim.mesh.tetmesh import PLATE, outer_faces, tet_volumes
 from femsim.report import viewer_data
 from femsim.report.viewer_block import english, viewer_block
-from femsim.report.viewer_data import FIELDS, Part, colour_maps, outer_triangles, pack_run, quantised, thinned
+from femsim.report.viewer_data import FIELDS, Part, colour_maps, pack_run, quantised, thinned
 from femsim.results import RunFolder, write_json
 
 VIEWER = Path(viewer_data.__file__).parent / "viewer"
@@ -52,7 +53,7 @@ def test_surface_encloses_the_tetrahedra():
     from viewer_models import brick
 
     points, tets = brick((0, 0, 0), (2, 3, 4), (2, 2, 2))
-    a, b, c = points[outer_triangles(tets)].transpose(1, 0, 2)
+    a, b, c = points[outer_faces(tets)[0]].transpose(1, 0, 2)
     assert np.abs(tet_volumes(points, tets)).sum() == pytest.approx(24.0)
     assert abs(np.einsum("ij,ij->", a, np.cross(b, c)) / 6) == pytest.approx(24.0)
     assert len(a) == 6 * 4 * 2
@@ -70,6 +71,20 @@ def test_fields_at_points_follow_the_elements(folder: RunFolder):
     assert moved[:, 2] == pytest.approx(2 * DEFLECTION * x / SIZE, abs=1e-4)
     assert set(bone["fields"]["eqd2"]) == {"surgery"}
     assert set(bone["fields"]["strain"]) == {"surgery", "end"}
+
+
+def test_second_plate_is_a_plate(tmp_path: Path):
+    """Half of the plate's elements given the number of a second plate are packed as another plate, not as a screw."""
+    folder = written_run(tmp_path)
+    for path in (folder / "fields").glob("*.vtu"):
+        grid = pv.read(path)
+        region = np.asarray(grid.cell_data["region"]).copy()
+        region[np.flatnonzero(region == PLATE)[::2]] = PLATE + 1
+        grid.cell_data["region"] = region
+        grid.save(path)
+    kinds = [part["kind"] for part in pack_run(folder)["parts"]]
+    assert kinds.count("plate") == 2
+    assert kinds.count("screw") == len(HEADS)
 
 
 def test_parts_are_whole_and_separate(folder: RunFolder):
