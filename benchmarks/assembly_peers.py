@@ -20,6 +20,7 @@ LAMBDA, MU = POISSON / ((1 + POISSON) * (1 - 2 * POISSON)), 0.5 / (1 + POISSON)
 
 
 def shortest(work: Callable[[], object], repeats: int) -> float:
+    """Return the shortest of several wall-clock times in seconds."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

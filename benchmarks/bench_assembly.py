@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numba
 import numpy as np
+from assembly_peers import shortest
 from skfem import Basis, BilinearForm, ElementTetP2, ElementVector, MeshTet
 from skfem.helpers import ddot, sym_grad, trace
 
@@ -54,16 +55,6 @@ def cube(bricks: int) -> tuple[np.ndarray, np.ndarray]:
     return points, tets[locality_order(points[tets].mean(axis=1))]
 
 
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Return the shortest of several wall-clock times in seconds."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 @numba.njit(parallel=True)
 def _write(target, value):  # pragma: no cover - compiled
     for i in numba.prange(target.size):
@@ -82,7 +73,7 @@ def _read(source):  # pragma: no cover - compiled
 def bandwidth(work: Callable[[], object]) -> float:
     """Return the bandwidth in bytes per second of a pass over ``COPY_DOUBLES``."""
     work()
-    return 8.0 * COPY_DOUBLES / best(work, 5)
+    return 8.0 * COPY_DOUBLES / shortest(work, 5)
 
 
 def scikit_fem_times(points: np.ndarray, tets: np.ndarray, young: np.ndarray, repeats: int) -> tuple[float, float]:
@@ -105,8 +96,8 @@ def scikit_fem_times(points: np.ndarray, tets: np.ndarray, young: np.ndarray, re
     basis = fresh()
     first = time.perf_counter() - start
     if repeats > 1:
-        first = min(first, best(fresh, repeats - 1))
-    return first, best(lambda: elasticity.assemble(basis, lam=lam, mu=mu), repeats)
+        first = min(first, shortest(fresh, repeats - 1))
+    return first, shortest(lambda: elasticity.assemble(basis, lam=lam, mu=mu), repeats)
 
 
 def peer_times(
@@ -143,21 +134,21 @@ def measure(bricks: int, peer_repeats: int, peers: str) -> dict[str, float]:
         own = Space(points, tets)
         return assemble_stiffness(own, upper_pattern(own), young, poisson)
 
-    fresh_time = best(fresh, REPEATS)
+    fresh_time = shortest(fresh, REPEATS)
     pattern = upper_pattern(space)
     matrix = assemble_stiffness(space, pattern, young, poisson)
 
     def again() -> object:
         return assemble_stiffness(space, pattern, young, poisson, out=matrix)
 
-    again_time = best(again, REPEATS)
+    again_time = shortest(again, REPEATS)
     anisotropy = orthotropic_cells(space, young)
-    orthotropic_time = best(
+    orthotropic_time = shortest(
         lambda: assemble_stiffness(space, pattern, young, poisson, out=matrix, anisotropy=anisotropy), REPEATS
     )
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
-    one_thread = best(again, REPEATS)
+    one_thread = shortest(again, REPEATS)
     numba.set_num_threads(threads)
     target = np.empty(COPY_DOUBLES)
     write_speed, read_speed = bandwidth(lambda: _write(target, 1.0)), bandwidth(lambda: _read(target))

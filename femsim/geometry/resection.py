@@ -75,6 +75,14 @@ class Segment:
         """Length along the arch [mm]."""
         return self.span[1] - self.span[0]
 
+    def depth(self, points: np.ndarray) -> np.ndarray:
+        """Signed distance of points (n, 3) between the endless planes to the nearer one [mm], shape (n,)."""
+        return np.minimum(*(cut.depth(points) for cut in self.cuts))
+
+    def near(self, s: np.ndarray) -> np.ndarray:
+        """Whether arch coordinates [mm] lie where the planes are trusted."""
+        return (s > self.span[0] - GATE_MARGIN) & (s < self.span[1] + GATE_MARGIN)
+
 
 @dataclass(frozen=True, eq=False)
 class BonePiece:
@@ -148,10 +156,9 @@ class Resection:
         points = np.asarray(points, dtype=float)
         gone = np.zeros(len(points), dtype=bool)
         for segment in self.segments:
-            between = (segment.cuts[0].depth(points) > 0) & (segment.cuts[1].depth(points) > 0)
+            between = segment.depth(points) > 0
             if between.any():
-                s = self.arch.locate(points[between])[0]
-                between[between] = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
+                between[between] = segment.near(self.arch.locate(points[between])[0])
             gone |= between
         return gone
 
@@ -164,9 +171,7 @@ class Resection:
         s = self.arch.locate(points)[0]
         deepest = np.zeros(len(points))
         for segment in self.segments:
-            between = np.minimum(*(cut.depth(points) for cut in segment.cuts))
-            near = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
-            deepest = np.maximum(deepest, np.where(near, between, 0.0))
+            deepest = np.maximum(deepest, np.where(segment.near(s), segment.depth(points), 0.0))
         return deepest
 
     def split(self, bone: Surface) -> tuple[Surface, Surface]:
@@ -174,10 +179,9 @@ class Resection:
         s = self.arch.locate(bone.points)[0]
         depth = np.full(len(bone.points), -np.inf)
         for segment in self.segments:
-            between = np.minimum(*(cut.depth(bone.points) for cut in segment.cuts))
-            near = (s > segment.span[0] - GATE_MARGIN) & (s < segment.span[1] + GATE_MARGIN)
+            between = segment.depth(bone.points)
             # Beyond the gate the planes cut nothing, and the sign must not change on the way there.
-            depth = np.maximum(depth, np.where(near, between, -np.abs(between)))
+            depth = np.maximum(depth, np.where(segment.near(s), between, -np.abs(between)))
         mesh = bone.polydata.copy(deep=False)
         mesh.point_data["depth"] = depth
         kept, removed = mesh.clip_scalar(scalars="depth", value=0.0, both=True)
