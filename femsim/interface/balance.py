@@ -70,8 +70,9 @@ def balance_checks(
     applied = condensation.F @ load
     held = {name: -(matrix @ u) for name, matrix in model.foundations.items()}
     patches = 3 * condensation.operator.n_patches
-    held["bite"] = -(condensation.C[:, patches:] @ equilibrium.forces[patches:])
-    inner = -(condensation.C[:, :patches] @ equilibrium.forces[:patches])
+    bites = slice(patches, patches + condensation.operator.n_bites)
+    held["bite"] = -(condensation.C[:, bites] @ equilibrium.forces[bites])
+    inner = -(condensation.C @ equilibrium.forces) - held["bite"]
     # Without any load everything is exactly zero, and so is every error.
     size, length = float(np.abs(applied).sum()) or 1.0, float(np.linalg.norm(applied)) or 1.0
     external = applied + sum(held.values())

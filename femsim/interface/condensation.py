@@ -31,7 +31,8 @@ SEMIDEFINITE_TOLERANCE = 1e-7
 class Operator:
     """The linear bulk as seen from the interface: everything the contact problem needs.
 
-    Unknowns q (m,) are the ``3 * n_patches`` patch jumps followed by one normal displacement per bite point [mm].
+    Unknowns q (m,) are the ``3 * n_patches`` patch jumps, one normal displacement per bite point, and three jumps per
+    joint of unlocked screws [mm].
 
     Attributes
     ----------
@@ -63,6 +64,11 @@ class Operator:
     def n_bites(self) -> int:
         """Number of bite points."""
         return len(self.bite_names)
+
+    @property
+    def n_joints(self) -> int:
+        """Number of joints of unlocked screws."""
+        return (len(self.k_ref) - 3 * self.n_patches - self.n_bites) // 3
 
     def bulk_stiffness(self) -> tuple[np.ndarray, np.ndarray]:
         """Return S0 = G^-1 - diag(k_ref) [N/mm] and the locked forces per unit load G^-1 g_loads.
@@ -186,6 +192,8 @@ def condense(
     bites: sp.spmatrix | np.ndarray | None = None,
     bite_names: Sequence[str] = (),
     bite_spring: float = 0.0,
+    joints: sp.spmatrix | None = None,
+    joint_springs: np.ndarray | None = None,
     solver: Any = None,
 ) -> Condensation:
     """Condense the bulk onto patch jumps and bite points by one factorisation with Schur complement.
@@ -208,6 +216,10 @@ def condense(
         Their names.
     bite_spring : float
         Reference spring of every bite point [N/mm]; only conditions K0, it has no effect on results.
+    joints : sparse, shape (n_dof, 3 j), optional
+        From :func:`~femsim.interface.plate_contact.build_joints`.
+    joint_springs : ndarray, shape (3 j,), optional
+        Their reference springs [N/mm].
     solver : optional
         From ``femsim.fem.solvers.make_solver``; the default is its ``"auto"``.
 
@@ -224,10 +236,15 @@ def condense(
             f"condensation: {jumps.shape[1]} jump columns for {len(patches)} patches, {loads.shape[1]} loads for "
             f"{len(load_names)} names, {n_bites} bite points for {len(bite_names)} names; they must match"
         )
-    columns = jumps if bites is None else sp.hstack([jumps, sp.csc_matrix(bites)], format="csc")
-    springs = np.concatenate([k_ref, np.full(n_bites, bite_spring)])
-    if (n_bites and not bite_spring > 0) or not (k_ref > 0).all():
-        raise InputError("condensation: every reference spring must be positive, or K0 is singular")
+    parts = [part for part in (jumps, bites, joints) if part is not None]
+    columns = jumps if len(parts) == 1 else sp.hstack([sp.csc_matrix(part) for part in parts], format="csc")
+    held = np.zeros(0) if joint_springs is None else joint_springs
+    springs = np.concatenate([k_ref, np.full(n_bites, bite_spring), held])
+    if len(springs) != columns.shape[1] or not (springs > 0).all():
+        raise InputError(
+            f"condensation: {len(springs)} reference springs for {columns.shape[1]} unknowns; every unknown needs a "
+            "positive one, or K0 is singular"
+        )
     if solver is None:
         from femsim.fem.solvers import make_solver  # here, so that stored operators are usable without a sparse solver
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg as sl
@@ -11,6 +11,7 @@ import scipy.linalg as sl
 from femsim.errors import ConvergenceError, InputError
 from femsim.interface import kernels
 from femsim.interface.condensation import Operator
+from femsim.interface.joints import JointLaw
 from femsim.interface.law import Coefficients, InterfaceLaw, InterfaceState, PatchTissue
 
 TOLERANCE = 1e-6
@@ -132,6 +133,8 @@ class ContactSolver:
         Traction law.
     bite_stiffness : float
         Stiffness of the bitten object [N/mm]; it pushes only.
+    joints : JointLaw, optional
+        Law of the joints of unlocked screws, where the operator has any.
 
     Notes
     -----
@@ -146,7 +149,13 @@ class ContactSolver:
         law: InterfaceLaw,
         bite_stiffness: float,
         tolerance: float = TOLERANCE,
+        joints: JointLaw | None = None,
     ) -> None:
+        if operator.n_joints != (0 if joints is None else len(joints)):
+            raise InputError(
+                f"contact: the operator has {operator.n_joints} joints of unlocked screws, the law given "
+                f"{0 if joints is None else len(joints)}; they must match"
+            )
         if len(thread_shape) != operator.n_patches:
             raise InputError(
                 f"contact: {len(thread_shape)} thread shapes for {operator.n_patches} patches; give one each"
@@ -154,8 +163,9 @@ class ContactSolver:
         self.operator = operator
         self.law = law
         self.tolerance = tolerance
-        self._thread_shape = np.asarray(thread_shape, dtype=float)
-        self._bite_stiffness = bite_stiffness
+        self.joints = joints
+        self.thread_shape = np.asarray(thread_shape, dtype=float)
+        self.bite_stiffness = bite_stiffness
         stiffness, self._locked = operator.bulk_stiffness()
         self._stiffness = np.asfortranarray(stiffness)  # any other order is copied at every product
         self._single = self._stiffness.astype(np.float32, order="F")
@@ -184,11 +194,18 @@ class ContactSolver:
 
     def coefficients(self, state: InterfaceState, tissue: PatchTissue) -> Coefficients:
         """Freeze state and tissue for the law."""
-        return self.law.coefficients(state, tissue, self._thread_shape)
+        return self.law.coefficients(state, tissue, self.thread_shape)
 
     def accept(self, state: InterfaceState, tissue: PatchTissue, equilibrium: Equilibrium) -> InterfaceState:
-        """State after an equilibrium has been accepted: stick anchors of slipping patches move."""
-        return self.law.update(state, self.coefficients(state, tissue), equilibrium.jumps)
+        """State after an equilibrium has been accepted: stick anchors of slipping patches and joints move."""
+        accepted = self.law.update(state, self.coefficients(state, tissue), equilibrium.jumps)
+        if self.joints is None:
+            return accepted
+        return replace(accepted, joints=self.joints.update(state.joints, self.joint_values(equilibrium.q)))
+
+    def joint_values(self, values: np.ndarray) -> np.ndarray:
+        """The part of unknowns or forces (m,) that belongs to joints, (j, 3)."""
+        return values[3 * self.operator.n_patches + self.operator.n_bites :].reshape(-1, 3)
 
     def solve(
         self,
@@ -232,7 +249,11 @@ class ContactSolver:
         if bite is not None and not 0 <= bite < self.operator.n_bites:
             raise InputError(f"contact: bite point {bite}; the operator has {self.operator.n_bites}")
         allowed = self.tolerance if tolerance is None else tolerance
-        problem = _Problem(self, self.coefficients(state, tissue), self._locked @ load, bite, allowed)
+        if state.joints.shape != (self.operator.n_joints, 3):
+            raise InputError(
+                f"contact: a state with {len(state.joints)} joints; the operator has {self.operator.n_joints}"
+            )
+        problem = _Problem(self, self.coefficients(state, tissue), state.joints, self._locked @ load, bite, allowed)
         q = start.q if isinstance(start, Equilibrium) else start
         q = np.zeros(len(self._locked)) if q is None else np.array(q, dtype=float)
         return problem.minimise(q, key)
@@ -310,31 +331,46 @@ class _Problem:
         self,
         solver: ContactSolver,
         coefficients: Coefficients,
+        offsets: np.ndarray,
         right: np.ndarray,
         bite: int | None,
         tolerance: float,
     ) -> None:
+        self.offsets = offsets
         self.solver = solver
         self.tolerance = tolerance
         self.frozen = coefficients
         self.right = right
         self.n = 3 * solver.operator.n_patches
+        self.patches = solver.operator.n_patches
         self.area = solver.operator.areas
         self.bite = None if bite is None else self.n + bite
-        self.scale = max(float(np.linalg.norm(right)), FORCE_FLOOR)
+        inner = 0.0 if solver.joints is None else float(np.linalg.norm(solver.joints.preload))
+        self.scale = max(float(np.linalg.norm(right)), inner, FORCE_FLOOR)
 
     def forces(self, q: np.ndarray, cap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Interface forces (m,) [N] and their tangent (m,) [N/mm]."""
         jumps = q[: self.n].reshape(-1, 3)
-        traction, tangent = self.solver.law.response(self.frozen, jumps, cap)
+        traction, tangent = self.solver.law.response(self.frozen, jumps, cap[: self.patches])
         force, stiffness = kernels.patch_forces(traction, tangent, jumps, self.area, RESIDUAL_STIFFNESS, q.size)
+        joints = self.solver.joints
+        if joints is not None:
+            own, spring = self.solver.joint_values(q), RESIDUAL_STIFFNESS * joints.area[:, None]
+            pushed, secant = joints.response(self.offsets, own, cap[self.patches :])
+            self.solver.joint_values(force)[:] = pushed + spring * own
+            self.solver.joint_values(stiffness)[:] = secant + spring
         if self.bite is not None and q[self.bite] < 0.0:
-            force[self.bite] = self.solver._bite_stiffness * q[self.bite]
-            stiffness[self.bite] = self.solver._bite_stiffness
+            force[self.bite] = self.solver.bite_stiffness * q[self.bite]
+            stiffness[self.bite] = self.solver.bite_stiffness
         return force, stiffness
 
     def cap(self, q: np.ndarray) -> np.ndarray:
-        return self.solver.law.friction_cap(self.frozen, q[: self.n].reshape(-1, 3))
+        """Friction limits of patches [MPa], then of joints [N]."""
+        own = self.solver.law.friction_cap(self.frozen, q[: self.n].reshape(-1, 3))
+        joints = self.solver.joints
+        if joints is None:
+            return own
+        return np.concatenate([own, joints.friction_cap(self.offsets, self.solver.joint_values(q))])
 
     def minimise(self, q: np.ndarray, key: str) -> Equilibrium:
         exact, single, tolerance = self.solver._stiffness, self.solver._single, self.tolerance
@@ -437,10 +473,11 @@ class _Problem:
         unbalanced = self.right - bulk - force
         error = float(np.linalg.norm(unbalanced)) / self.scale
         jumps = q[: self.n].reshape(-1, 3)
-        tractions, _ = self.solver.law.response(self.frozen, jumps, cap)
+        tractions, _ = self.solver.law.response(self.frozen, jumps, cap[: self.patches])
         residual = RESIDUAL_STIFFNESS * (self.area[:, None] * np.abs(jumps)).sum()
         share = float(residual / max(float(np.abs(force[: self.n]).sum()), FORCE_FLOOR))
-        supported = share < UNSUPPORTED_SHARE and float(np.abs(jumps).max(initial=0.0)) < UNSUPPORTED_JUMP
+        moved = max(float(np.abs(one).max(initial=0.0)) for one in (jumps, self.solver.joint_values(q)))
+        supported = share < UNSUPPORTED_SHARE and moved < UNSUPPORTED_JUMP
         # The last digits are lost when S0 q cancels to a few newtons; ten times the tolerance is still an equilibrium.
         if not error <= 10.0 * self.tolerance and supported:
             raise ConvergenceError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,12 +29,30 @@ class InterfaceState:
         Gap g between screw and bone [mm], >= 0.
     anchor : ndarray, shape (p,)
         Circumferential jump at which the patch sticks without traction [mm].
+    joints : ndarray, shape (j, 3)
+        Unloaded position and stick anchor of every joint of unlocked screws [mm]; none by default.
     """
 
     bonded: np.ndarray
     damage: np.ndarray
     clearance: np.ndarray
     anchor: np.ndarray
+    joints: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+
+    @property
+    def memory(self) -> np.ndarray:
+        """All positions that friction and preload remember in one row, (p + 3 j,) [mm]."""
+        return np.concatenate([self.anchor, self.joints.ravel()])
+
+    @classmethod
+    def remembering(cls, slow: np.ndarray, memory: np.ndarray) -> InterfaceState:
+        """State of bonded fraction, damage and clearance (3, p) with a :attr:`memory`."""
+        count = slow.shape[1]
+        return cls(slow[0], slow[1], slow[2], memory[:count], memory[count:].reshape(-1, 3))
+
+    def with_memory(self, memory: np.ndarray) -> InterfaceState:
+        """Return the same slow state with another :attr:`memory`."""
+        return self.remembering(np.stack([self.bonded, self.damage, self.clearance]), memory)
 
     @classmethod
     def insertion(cls, n_patches: int, constants: LawConstants) -> InterfaceState:

@@ -146,6 +146,13 @@ class LooseningCase:
         own = np.eye(patches.n_screws)[patches.screw]
         return np.einsum("tsnj,nk->tskj", everywhere, own)
 
+    def clamp(self, chewing: Chewing) -> Array:
+        """Force of every unlocked head on its plate at the valley of the first task (s,) [N]; NaN where locked."""
+        joints = self.solver.joints
+        if joints is None:
+            return np.full(self.patches.n_screws, np.nan)
+        return joints.clamp(self.solver.joint_values(chewing.solved[0][1].forces), self.patches.n_screws)
+
     def mean(self, values: Array) -> Array:
         """Area-weighted mean over the patches of each screw (s,)."""
         weight = self.patches.area

@@ -31,7 +31,7 @@ def pack(run: Evolution) -> dict[str, Array]:
         "day": np.array(point.day),
         "horizon": np.array(run.horizon),
         "state": point.state,
-        "anchor": point.anchor,
+        "memory": point.memory,
         **{f"{kind}_{name}": getattr(getattr(point, kind), name) for kind in GUESSES for name in GUESS_FIELDS},
         **{f"rates_{name}": getattr(point.rates, name) for name in RATE_ARRAYS},
         **{f"solver_{name}": value for name, value in run.chewer.solver.kept().items()},
@@ -66,7 +66,7 @@ def unpack(run: Evolution, stored: Mapping[str, Array]) -> None:
     run.point = Point(
         day=float(stored["day"]),
         state=np.array(stored["state"]),
-        anchor=np.array(stored["anchor"]),
+        memory=np.array(stored["memory"]),
         rates=PatchRates(**{name: np.array(stored[f"rates_{name}"]) for name in RATE_ARRAYS}),
         warm=_guess(stored, "warm"),
         before=_guess(stored, "before"),

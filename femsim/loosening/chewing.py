@@ -84,8 +84,8 @@ class Chewing:
         Load factors at peak.
     reaction : ndarray (tasks,)
         Bite reaction at peak, N.
-    anchor : ndarray (p,)
-        Stick anchors after all tasks have been done once, mm.
+    memory : ndarray (p + 3 j,)
+        What friction remembers after all tasks have been done once (``InterfaceState.memory``), mm.
     supported : bool
         Whether the screws hold every task and let its bite force be reached.
     iterations, solves : int
@@ -101,7 +101,7 @@ class Chewing:
     motion: Array
     loads: Array
     reaction: Array
-    anchor: Array
+    memory: Array
     supported: bool
     iterations: int
     solves: int
@@ -172,7 +172,7 @@ class Chewer:
             motion=np.array(motion),
             loads=np.array(loads),
             reaction=np.array([peak.bite_reaction for peak, _ in solved]),
-            anchor=chained.anchor,
+            memory=chained.memory,
             supported=carried and all(one.supported for one in pairs),
             iterations=sum(one.iterations for one in pairs),
             solves=len(pairs),
@@ -302,14 +302,14 @@ def _cycled(
     chewer: Chewer, state: InterfaceState, tissue: PatchTissue, factor: float, cycles: float, solved_cycles: int
 ) -> CreepGuard:
     warm, first, last = chewer.cold(), np.zeros(0), np.zeros(0)
-    start = settled = state.anchor
+    start = settled = state.memory
     for number in range(solved_cycles):
         result = chewer.chew(state, tissue, factor, warm)
-        state, warm = replace(state, anchor=result.anchor), result.warm
+        state, warm = state.with_memory(result.memory), result.warm
         last = np.array([peak.jumps for peak, _ in result.solved])
         if number == SETTLING_CYCLES:
-            first, settled = last, state.anchor
-    per_cycle = float(np.max(np.abs(state.anchor - settled))) / (solved_cycles - SETTLING_CYCLES - 1)
+            first, settled = last, state.memory
+    per_cycle = float(np.max(np.abs(state.memory - settled))) / (solved_cycles - SETTLING_CYCLES - 1)
     noise = float(np.max(np.abs(last - first)))
-    slipping = int(np.count_nonzero(state.anchor != start))
+    slipping = int(np.count_nonzero(state.memory != start))
     return CreepGuard(per_cycle * cycles + noise, cycles, solved_cycles, slipping, factor)

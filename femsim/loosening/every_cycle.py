@@ -25,15 +25,15 @@ class CycleByCycle:
     ----------
     state : ndarray (3, p)
         Bonded fraction, damage, clearance (mm).
-    anchor : ndarray (p,)
-        Stick anchors, mm.
+    memory : ndarray (p + 3 j,)
+        What friction remembers, mm.
     failed : ndarray (p,) of bool
     first_failure : float
         Day on which the first patch lost its thread shell; NaN if none did.
     """
 
     state: Array
-    anchor: Array
+    memory: Array
     failed: Array
     first_failure: float
 
@@ -54,7 +54,7 @@ def every_cycle(case: LooseningCase, cycles: int, on_cycle: Callable[[int], None
         raise InputError("cycle by cycle: no task has any cycle a day")
     chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond)
     start = case.insertion()
-    state, anchor, warm = np.stack([start.bonded, start.damage, start.clearance]), start.anchor, chewer.cold()
+    state, memory, warm = np.stack([start.bonded, start.damage, start.clearance]), start.memory, chewer.cold()
     failed, first = np.zeros(state.shape[1], dtype=bool), np.nan
     length = 1.0 / per_day
     with one_dense_thread():
@@ -62,7 +62,7 @@ def every_cycle(case: LooseningCase, cycles: int, on_cycle: Callable[[int], None
             day = cycle * length
             tissue = case.tissue_at(day)
             chewing = chewer.chew(
-                InterfaceState(state[0], state[1], state[2], anchor), tissue, case.spectrum.factor(day), warm
+                InterfaceState.remembering(state, memory), tissue, case.spectrum.factor(day), warm
             )
             rates = patch_rates(
                 state,
@@ -78,10 +78,10 @@ def every_cycle(case: LooseningCase, cycles: int, on_cycle: Callable[[int], None
                 case.constants,
             )
             state = bounded(state + length * rates.rate)
-            anchor, warm = chewing.anchor, chewing.warm
+            memory, warm = chewing.memory, chewing.warm
             failed = failed | (state[1] >= case.constants.damage_failed)
             if np.isnan(first) and failed.any():
                 first = day + length
             if on_cycle is not None:
                 on_cycle(cycle + 1)
-    return CycleByCycle(state, anchor, failed, first)
+    return CycleByCycle(state, memory, failed, first)

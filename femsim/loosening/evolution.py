@@ -102,15 +102,15 @@ class Inside:
 
     middle: Warm
     end: Warm
-    anchors: tuple[Array, Array, Array]
+    memories: tuple[Array, Array, Array]
 
     def guess(self, day: float) -> Warm:
         """Starting guess for a day."""
         return self.end.on(day, self.middle)
 
-    def anchor(self, share: float) -> Array:
-        """Stick anchors (p,) [mm] after the last stage that is not later than a share of the step."""
-        return self.anchors[int(STAGES * share)]
+    def memory(self, share: float) -> Array:
+        """What friction remembers (p + 3 j,) [mm] after the last stage that is not later than a share of the step."""
+        return self.memories[int(STAGES * share)]
 
 
 class Evolution:
@@ -148,12 +148,12 @@ class Evolution:
     # --- evaluation ---------------------------------------------------------------------------------------------
 
     def evaluate(
-        self, day: float, state: Array, anchor: Array, failed: Array, warm: Warm
+        self, day: float, state: Array, memory: Array, failed: Array, warm: Warm
     ) -> tuple[Chewing, PatchRates]:
         """Solve all tasks and evaluate the rates."""
         self.evaluations += 1
         tissue = self.case.tissue_at(day)
-        interface = InterfaceState(state[0], state[1], state[2], anchor)
+        interface = InterfaceState.remembering(state, memory)
         chewing = self.chewer.chew(interface, tissue, self.case.spectrum.factor(day), warm)
         rates = patch_rates(
             state,
@@ -170,14 +170,14 @@ class Evolution:
         )
         return chewing, rates
 
-    def candidate(self, day: float, state: Array, anchor: Array, warm: Warm, before: Warm) -> Candidate:
+    def candidate(self, day: float, state: Array, memory: Array, warm: Warm, before: Warm) -> Candidate:
         """Evaluate and measure at a point that may be accepted; ``before`` was solved at the accepted point before."""
         failed = self.ledger.failed | (state[1] >= self.case.constants.damage_failed)
-        chewing, rates = self.evaluate(day, state, anchor, failed, warm)
+        chewing, rates = self.evaluate(day, state, memory, failed, warm)
         tissue = self.case.tissue_at(day)
-        interface = InterfaceState(state[0], state[1], state[2], anchor)
+        interface = InterfaceState.remembering(state, memory)
         measures = self.case.measure(interface, tissue, chewing, self.inserted)
-        point = Point(day, state, chewing.anchor, rates, chewing.warm, before)
+        point = Point(day, state, chewing.memory, rates, chewing.warm, before)
         return Candidate(point, chewing, tissue, measures, self.case.criteria.margins(measures))
 
     # --- stepping -----------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Evolution:
         inserted = self.case.insertion()
         state = np.stack([inserted.bonded, inserted.damage, inserted.clearance]).astype(float)
         cold = self.chewer.cold()
-        first = self.candidate(0.0, state, inserted.anchor.copy(), cold, cold)
+        first = self.candidate(0.0, state, inserted.memory, cold, cold)
         self.accept(first, 0.0, 0.0)
 
     def advance(self) -> None:
@@ -254,19 +254,19 @@ class Evolution:
     def stepped(self, length: float) -> tuple[Step, Inside]:
         """One trial step, and what its stages tell about any day inside it."""
         point, failed = self.point, self.ledger.failed
-        latest, before, anchors = point.warm, point.before, [point.anchor]
+        latest, before, memories = point.warm, point.before, [point.memory]
 
         def rate(day: float, state: Array) -> Array:
             nonlocal latest, before
             # Patches slip along as their states change, not only at accepted steps; but they fail at the end of a step
             # only, which is cut there: a jump of the rates inside would cost the order.
-            chewing, rates = self.evaluate(day, state, anchors[-1], failed, latest.on(day, before))
+            chewing, rates = self.evaluate(day, state, memories[-1], failed, latest.on(day, before))
             latest, before = chewing.warm, latest
-            anchors.append(chewing.anchor)
+            memories.append(chewing.memory)
             return rates.rate
 
         step = exponential_step(point.day, length, point.state, point.rates.rate, point.rates.slope, rate, bounded)
-        return step, Inside(before, latest, (anchors[0], anchors[1], anchors[2]))
+        return step, Inside(before, latest, (memories[0], memories[1], memories[2]))
 
     def cut(self, step: Step, inside: Inside) -> tuple[Candidate, float]:
         """Evaluate the end of a step, or the first event inside it."""
@@ -283,7 +283,7 @@ class Evolution:
     def evaluated(self, step: Step, share: float, inside: Inside) -> Candidate:
         """Evaluate a share of a step."""
         day = step.day + share * step.length
-        return self.candidate(day, step.at(share), inside.anchor(share), inside.guess(day), self.point.warm)
+        return self.candidate(day, step.at(share), inside.memory(share), inside.guess(day), self.point.warm)
 
     def first_failure(self, step: Step, tolerance: float) -> float:
         """Share of the step at which the first patch loses its thread shell."""
@@ -366,7 +366,7 @@ class Evolution:
         self.refresh_hardware(candidate, bool(self.events[first:]))
         hardware_events(self, point.day)
         support_event(self, candidate)
-        self.record(candidate, length, error)
+        self.record(candidate, length, error, bool(self.events[first:]))
         self.steps += length > 0.0
         self.refresh_solver(candidate)
         lost = [event for event in self.events if event.kind in ("stump lost", "part broken", "support lost")]
@@ -397,11 +397,12 @@ class Evolution:
         self.chewer.solver = case.refreshed(day)
         self.refreshed_day = day
         point = self.point
-        again = self.candidate(day, point.state, point.anchor, point.warm, point.before)
+        again = self.candidate(day, point.state, point.memory, point.warm, point.before)
+        self.history.add_refresh(day, candidate.chewing, again.chewing)
         self.point, self.margins = again.point, again.margins
 
-    def record(self, candidate: Candidate, length: float, error: float) -> None:
-        """Add a row to the history."""
+    def record(self, candidate: Candidate, length: float, error: float, happened: bool) -> None:
+        """Add a row to the history, and a map of the patches now and then and when something has ``happened``."""
         case, point, measures = self.case, candidate.point, candidate.measures
         bonded, damage, clearance = point.state
         torque = np.full(case.patches.n_screws, np.nan)
@@ -415,6 +416,9 @@ class Evolution:
             "holding_ratio": measures.holding_ratio,
             "lateral_ratio": measures.lateral_ratio,
             "axial_ratio": measures.axial_ratio,
+            "lateral_n_mm": measures.lateral,
+            "axial_n_mm": measures.axial,
+            "clamp_n": case.clamp(candidate.chewing),
             "bonded": case.mean(bonded),
             "damage": case.mean(damage),
             "clearance_um": case.mean(clearance) * MICROMETRES_PER_MM,
@@ -430,12 +434,12 @@ class Evolution:
         }
         self.history.add(row, screws, candidate.chewing.reaction)
         days = self.history.snapshot_days
-        if not days or point.day >= days[-1] + case.snapshot_every or point.day >= self.horizon:
+        if not days or point.day >= days[-1] + case.snapshot_every or point.day >= self.horizon or happened:
             motion, stress = steering(
                 candidate.chewing.stress, candidate.chewing.motion, self.chewer.cycles, case.constants
             )
             maps = {"bonded": bonded, "damage": damage, "clearance": clearance, "motion": motion, "stress": stress}
-            self.history.add_snapshot(point.day, maps)
+            self.history.add_snapshot(point.day, maps, point.memory)
 
     def outcome(self) -> Outcome:
         """Result so far."""
@@ -445,7 +449,7 @@ class Evolution:
             ending=self.ending,
             events=tuple(self.events),
             history=self.history,
-            state=InterfaceState(point.state[0], point.state[1], point.state[2], point.anchor),
+            state=InterfaceState.remembering(point.state, point.memory),
             failed_day=self.ledger.failed_day,
             loose_day=self.timers.loose_day,
             margins=self.margins,

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from femsim.loosening.chewing import Chewing
+
 Array = np.ndarray
 
 STEP_COLUMNS = ("day", "length", "error", "factor", "supported")
@@ -19,16 +21,23 @@ SCREW_COLUMNS = (
     "holding_ratio",
     "lateral_ratio",
     "axial_ratio",
+    "lateral_n_mm",
+    "axial_n_mm",
+    "clamp_n",
     "bonded",
     "damage",
     "clearance_um",
     "failed_share",
     "torque_ratio",
 )
-"""One number per accepted step and screw; means over patches are weighted by area."""
+"""One number per accepted step and screw; means over patches are weighted by area. ``clamp_n`` is the force of an
+unlocked head on its plate at the valley of the first task, NaN for a locked one."""
 
 PATCH_COLUMNS = ("bonded", "damage", "clearance", "motion", "stress")
 """Snapshots per patch: fractions, mm, mm, MPa."""
+
+REFRESH_COLUMNS = ("day", "jump_change", "stress_change")
+"""When bulk moduli were renewed, and by what share of the largest the jumps and stresses of that day's peaks moved."""
 
 
 class History:
@@ -44,7 +53,11 @@ class History:
         Bite reactions at peak, N.
     snapshots : list of (5, p) arrays
         See :data:`PATCH_COLUMNS`.
+    memories : list of (p + 3 j,) arrays
+        What friction remembers at every snapshot, mm.
     snapshot_days : list of float
+    refreshes : list of (3,) arrays
+        See :data:`REFRESH_COLUMNS`.
     """
 
     def __init__(self) -> None:
@@ -52,7 +65,9 @@ class History:
         self.screws: dict[str, list[Array]] = {name: [] for name in SCREW_COLUMNS}
         self.reactions: list[Array] = []
         self.snapshots: list[Array] = []
+        self.memories: list[Array] = []
         self.snapshot_days: list[float] = []
+        self.refreshes: list[Array] = []
 
     def __len__(self) -> int:
         return len(self.steps["day"])
@@ -65,10 +80,17 @@ class History:
             self.screws[name].append(np.array(screws[name], dtype=float))
         self.reactions.append(np.array(reactions, dtype=float))
 
-    def add_snapshot(self, day: float, patches: Mapping[str, Array]) -> None:
-        """Add one patch map."""
+    def add_snapshot(self, day: float, patches: Mapping[str, Array], memory: Array) -> None:
+        """Add one patch map and what friction remembers then: together the whole state of a day."""
         self.snapshot_days.append(float(day))
+        self.memories.append(np.array(memory, dtype=float))
         self.snapshots.append(np.array([patches[name] for name in PATCH_COLUMNS]))
+
+    def add_refresh(self, day: float, before: Chewing, after: Chewing) -> None:
+        """Add what new bulk moduli have changed."""
+        jumps = [np.array([peak.jumps for peak, _ in one.solved]) for one in (before, after)]
+        changes = [_largest_change(*jumps), _largest_change(before.stress, after.stress)]
+        self.refreshes.append(np.array([day, *changes]))
 
     def step(self, name: str) -> Array:
         """One column over the steps (k,)."""
@@ -93,7 +115,9 @@ class History:
             **{f"history_screw_{name}": np.array(values) for name, values in self.screws.items()},
             "history_reactions": np.array(self.reactions),
             "history_snapshots": np.array(self.snapshots),
+            "history_memories": np.array(self.memories),
             "history_snapshot_days": np.array(self.snapshot_days),
+            "history_refreshes": np.array(self.refreshes).reshape(-1, len(REFRESH_COLUMNS)),
         }
 
     @classmethod
@@ -104,5 +128,13 @@ class History:
         history.screws = {name: [np.array(row) for row in stored[f"history_screw_{name}"]] for name in SCREW_COLUMNS}
         history.reactions = [np.array(row) for row in stored["history_reactions"]]
         history.snapshots = [np.array(row) for row in stored["history_snapshots"]]
+        history.memories = [np.array(row) for row in stored["history_memories"]]
         history.snapshot_days = [float(v) for v in stored["history_snapshot_days"]]
+        history.refreshes = [np.array(row) for row in stored["history_refreshes"]]
         return history
+
+
+def _largest_change(before: Array, after: Array) -> float:
+    """Largest change over the largest value before; 0 where there was nothing."""
+    largest = float(np.abs(before).max())
+    return float(np.abs(after - before).max()) / largest if largest > 0.0 else 0.0

@@ -24,8 +24,8 @@ class Point:
     day : float
     state : ndarray (3, p)
         Bonded fraction, damage, clearance (mm).
-    anchor : ndarray (p,)
-        Stick anchors, mm; they move only at accepted steps.
+    memory : ndarray (p + 3 j,)
+        What friction remembers (``InterfaceState.memory``), mm; it changes only at accepted steps.
     rates : PatchRates
     warm, before : Warm
         What was solved here and at the accepted time before.
@@ -33,7 +33,7 @@ class Point:
 
     day: float
     state: Array
-    anchor: Array
+    memory: Array
     rates: PatchRates
     warm: Warm
     before: Warm

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+import scipy.sparse as sp
 
 from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
@@ -16,8 +18,11 @@ from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
 from femsim.interface.condensation import Condensation, Operator, condense, reference_stiffness
 from femsim.interface.contact import ContactSolver
+from femsim.interface.joints import JointConstants
 from femsim.interface.law import LawConstants, ScrewBoneLaw
 from femsim.interface.patches import Patches, build_patches, jump_operator
+from femsim.interface.plate_contact import Joints, build_joints
+from femsim.interface.tightening import tightened
 from femsim.loosening.case import LooseningCase, StressRecovery
 from femsim.loosening.chewing import Chewer, Chewing
 from femsim.loosening.criteria import LooseCriteria
@@ -25,6 +30,7 @@ from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, Pa
 from femsim.loosening.rates import LooseningConstants
 from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.mesh.cache import cached_mesh, mesh_key
+from femsim.mesh.release import HoleWalls, released
 from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
@@ -45,7 +51,23 @@ def meshed(setting: Setting, hooks: Hooks) -> tuple[Mesh, bool, str]:
 
 @dataclass(frozen=True, eq=False)
 class Construct:
-    """Model, patches and condensed operator of a setting on the day of surgery."""
+    """Model, patches and condensed operator of a setting, with the moduli of one day.
+
+    Attributes
+    ----------
+    model : StaticModel
+    patches : Patches
+    bone : PatchBone
+    eqd2 : ndarray, shape (p,)
+        Dose of every patch [Gy].
+    law : ScrewBoneLaw
+    condensation : Condensation
+    solver : ContactSolver
+    joints : Joints, optional
+        Of unlocked screws.
+    day : float
+        Day since surgery whose moduli the bulk has.
+    """
 
     model: StaticModel
     patches: Patches
@@ -54,6 +76,8 @@ class Construct:
     law: ScrewBoneLaw
     condensation: Condensation
     solver: ContactSolver
+    joints: Joints | None = None
+    day: float = 0.0
 
 
 def _structure(setting: Setting, model: StaticModel) -> Structure:
@@ -76,11 +100,13 @@ def construct(
         That of the run being resumed: taken as it is, so that resuming does not depend on how a solver rounds.
     """
     parameters, operation = setting.parameters, setting.operation
+    walls = None
+    if setting.preload:
+        mesh, walls = released(mesh, tuple(setting.preload))
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
-        orthotropic = setting.scenario.bone.cortical == "orthotropic"
-        elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None, orthotropic=orthotropic)
-        model = build_model(operation, mesh, elasticity, setting.tissue.ratios, degree=degree)
+        elasticity = elasticity_of(setting)
+        model = build_model(operation, mesh, elasticity, setting.tissue.ratios_on(0.0), degree=degree)
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
         patches = build_patches(mesh, operation.screws, law.constants)
@@ -92,22 +118,111 @@ def construct(
             struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
             grafted = patch_means(model, patches, struts.astype(float))
         bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
-        condensation = condense(
-            model.stiffness,
-            jump_operator(model.space, mesh, patches),
-            patches,
-            model.loads,
-            model.load_names,
-            k_ref=reference_stiffness(patches, bone.at(0.0), law),
-            bites=model.bites,
-            bite_names=model.bite_names,
-            bite_spring=parameters["interface.bite_stiffness"],
-            solver=make_solver(setting.scenario.solver, structure=_structure(setting, model), announce=hooks.note),
-        )
+        joints = None if walls is None else _joints(setting, model, walls, elasticity, law)
+        jumps = jump_operator(model.space, mesh, patches)
+        springs = reference_stiffness(patches, bone.at(0.0), law)
+        condensation = _condensed(setting, model, patches, jumps, springs, joints, hooks)
     if operator is not None:
         condensation = replace(condensation, operator=operator)
-    solver = ContactSolver(condensation.operator, patches.thread_shape, law, parameters["interface.bite_stiffness"])
-    return Construct(model, patches, bone, eqd2, law, condensation, solver)
+    solver = solver_of(setting, condensation.operator, patches, law, joints)
+    return Construct(model, patches, bone, eqd2, law, condensation, solver, joints)
+
+
+def elasticity_of(setting: Setting) -> Elasticity:
+    """Healthy moduli of a setting."""
+    orthotropic = setting.scenario.bone.cortical == "orthotropic"
+    return Elasticity.from_parameters(
+        setting.parameters, graft=setting.operation.graft is not None, orthotropic=orthotropic
+    )
+
+
+def solver_of(
+    setting: Setting,
+    operator: Operator,
+    patches: Patches,
+    law: ScrewBoneLaw,
+    joints: Joints | None,
+    **options: float,
+) -> ContactSolver:
+    """Contact solver of an operator; ``options`` are those of the solver."""
+    stiffness = setting.parameters["interface.bite_stiffness"]
+    own = None if joints is None else joints.law
+    return ContactSolver(operator, patches.thread_shape, law, stiffness, joints=own, **options)
+
+
+def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator: Operator | None = None) -> Construct:
+    """Condense a construct anew with the moduli of another day; the factor of ``built`` is freed.
+
+    Parameters
+    ----------
+    operator : Operator, optional
+        That of the run being resumed, taken as it is.
+    """
+    built.condensation.factor.close()
+    model = build_model(
+        setting.operation,
+        built.model.mesh,
+        elasticity_of(setting),
+        setting.tissue.ratios_on(day),
+        degree=built.model.space.degree,
+    )
+    count = 3 * len(built.patches)
+    condensation = _condensed(
+        setting,
+        model,
+        built.patches,
+        built.condensation.C[:, :count],
+        built.condensation.operator.k_ref[:count],
+        built.joints,
+        hooks,
+    )
+    if operator is not None:
+        condensation = replace(condensation, operator=operator)
+    solver = solver_of(setting, condensation.operator, built.patches, built.law, built.joints)
+    return replace(built, model=model, condensation=condensation, solver=solver, day=day)
+
+
+def _condensed(
+    setting: Setting,
+    model: StaticModel,
+    patches: Patches,
+    jumps: sp.csc_matrix,
+    springs: np.ndarray,
+    joints: Joints | None,
+    hooks: Hooks,
+) -> Condensation:
+    return condense(
+        model.stiffness,
+        jumps,
+        patches,
+        model.loads,
+        model.load_names,
+        k_ref=springs,
+        bites=model.bites,
+        bite_names=model.bite_names,
+        bite_spring=setting.parameters["interface.bite_stiffness"],
+        joints=None if joints is None else joints.columns,
+        joint_springs=None if joints is None else joints.law.reference,
+        solver=make_solver(setting.scenario.solver, structure=_structure(setting, model), announce=hooks.note),
+    )
+
+
+def _joints(
+    setting: Setting, model: StaticModel, walls: HoleWalls, elasticity: Elasticity, law: ScrewBoneLaw
+) -> Joints:
+    """Joints of the unlocked screws; a pad is as wide as the plate."""
+    plates = {plate.name: (PLATE + k, plate.width / 2) for k, plate in enumerate(setting.operation.plates)}
+    screws = setting.operation.screws
+    return build_joints(
+        model.space,
+        model.mesh,
+        walls,
+        screws,
+        {number: plates[screws[number].plate_name] for number in setting.preload},
+        JointConstants.from_parameters(setting.parameters),
+        setting.preload,
+        elasticity.cortical_young / law.constants.reference_modulus,
+    )
 
 
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:
@@ -129,14 +244,45 @@ def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> t
     return tuple(made), HealingSpectrum.from_table(setting.scenario.loading.recovery)
 
 
-def loosening_case(setting: Setting, built: Construct) -> tuple[LooseningCase, Chewer]:
-    """Everything the cycle integrator needs."""
+class Bulk(Protocol):
+    """Who knows the construct with the moduli of today."""
+
+    current: Construct
+
+    @property
+    def days(self) -> Sequence[float]:
+        """Days of refresh."""
+
+    def refreshed(self, day: float) -> ContactSolver:
+        """Renew the moduli."""
+
+
+@dataclass
+class FixedBulk:
+    """A bulk that keeps the moduli of its construct.
+
+    Attributes
+    ----------
+    current : Construct
+    """
+
+    current: Construct
+    days: Sequence[float] = ()
+
+    def refreshed(self, day: float) -> ContactSolver:
+        """Return the same solver."""
+        return self.current.solver
+
+
+def loosening_case(setting: Setting, built: Construct, bulk: Bulk | None = None) -> tuple[LooseningCase, Chewer]:
+    """Everything the cycle integrator needs; the moduli of the bulk stay as they are unless ``bulk`` renews them."""
     parameters, operator = setting.parameters, built.condensation.operator
     made, spectrum = tasks(setting, operator.load_names, operator.bite_names)
     constants = LooseningConstants.from_parameters(parameters)
     biology = setting.tissue.table.constants
     initial = built.law.constants.initial_bond
-    hardware, stress_at = hardware_fatigue(setting, built, made, spectrum)
+    bulk = FixedBulk(built) if bulk is None else bulk
+    hardware, stress_at = hardware_fatigue(setting, bulk, made, spectrum)
     wanted = setting.scenario.simulate.criteria
     case = LooseningCase(
         solver=built.solver,
@@ -159,15 +305,19 @@ def loosening_case(setting: Setting, built: Construct) -> tuple[LooseningCase, C
         torque_ratio=lambda bonded, day, strength: removal_torque_ratio(bonded, day, strength, biology),
         hardware=hardware,
         stress_at=stress_at,
+        refresh_days=bulk.days,
+        refreshed=bulk.refreshed,
     )
+    if built.joints is not None:
+        case.start = tightened(built.solver, case.insertion(), case.tissue_at(0.0))
     return case, Chewer(built.solver, made, constants, initial)
 
 
 def hardware_fatigue(
-    setting: Setting, built: Construct, made: tuple[Task, ...], spectrum: HealingSpectrum
+    setting: Setting, bulk: Bulk, made: tuple[Task, ...], spectrum: HealingSpectrum
 ) -> tuple[HardwareFatigue, StressRecovery]:
     """Fatigue of plate and screws from stresses averaged over small volumes of the recovered full field."""
-    parameters, model, operation = setting.parameters, built.model, setting.operation
+    parameters, model, operation = setting.parameters, bulk.current.model, setting.operation
     region = model.mesh.region
     cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
     cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
@@ -184,7 +334,7 @@ def hardware_fatigue(
         found: list[PartStress] = []
         for pair, load, task in zip(chewing.solved, chewing.loads, made, strict=True):
             fields = [
-                built.condensation.displacement(one.q, one.forces, factors)
+                bulk.current.condensation.displacement(one.q, one.forces, factors)
                 for one, factors in zip(pair, (load, task.load_ratio * load), strict=True)
             ]
             peak, valley = (average_stresses(places, model.space, u, model.young, model.poisson) for u in fields)

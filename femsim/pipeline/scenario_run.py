@@ -23,7 +23,8 @@ from femsim.loosening.points import Outcome
 from femsim.mesh.cache import mesh_key
 from femsim.mesh.files import load_mesh, write_mesh
 from femsim.parameters import citations
-from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
+from femsim.pipeline.ageing import AgeingBulk
+from femsim.pipeline.construct import Construct, construct, loosening_case, meshed, solver_of
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
 from femsim.report import write_report
@@ -118,13 +119,14 @@ class ScenarioRun:
         if not stored.is_file():
             write_mesh(made, self.folder / "mesh.vtu")
             built.condensation.operator.save(stored)
-        case, chewer = loosening_case(setting, built)
+        bulk = AgeingBulk(setting, built, self.hooks, self.folder)
+        case, chewer = loosening_case(setting, built, bulk)
         with self.hooks.timed("checking balances"):
             self.day_of_surgery(setting, built, case, chewer)
         self.write("running")
         outcome = self.evolve(setting, case, resume)
         with self.hooks.timed("writing results"):
-            self.results(setting, built, case, outcome)
+            self.results(setting, bulk, case, outcome)
         return self.messages(outcome), from_cache
 
     def day_of_surgery(self, setting: Setting, built: Construct, case: LooseningCase, chewer: Chewer) -> None:
@@ -202,8 +204,9 @@ class ScenarioRun:
         write_table(self.folder / "screws.csv", self.record["screws"])
         write_table(self.folder / "timeline.csv", timeline_rows(history, case.patches.screw_names, cycles))
 
-    def results(self, setting: Setting, built: Construct, case: LooseningCase, outcome: Outcome) -> None:
+    def results(self, setting: Setting, bulk: AgeingBulk, case: LooseningCase, outcome: Outcome) -> None:
         """Write every table and the fields of the last day."""
+        built = bulk.current
         self.tables(setting, case, outcome.history, outcome.events)
         write_table(
             self.folder / "patches.csv",
@@ -222,11 +225,12 @@ class ScenarioRun:
                 "rejected": outcome.rejected,
                 "evaluations": outcome.evaluations,
             },
+            bulk=bulk.record(np.array(outcome.history.refreshes).reshape(-1, 3), outcome.day),
             parameters=parameter_rows(setting.parameters.read),
             mechanisms=self.mechanisms(setting, built, outcome.day),
         )
         write_text(self.folder / "citations.bib", citations(setting.parameters.read))
-        chewer = Chewer(case.solver, case.tasks, case.constants, case.initial_bond)
+        chewer = Chewer(built.solver, case.tasks, case.constants, case.initial_bond)
         last = chewer.chew(outcome.state, case.tissue_at(outcome.day), case.spectrum.factor(outcome.day), chewer.cold())
         peak = last.solved[0][0]
         field = built.condensation.displacement(peak.q, peak.forces, last.loads[0])
@@ -251,5 +255,5 @@ class ScenarioRun:
 
 def exact_solver(setting: Setting, built: Construct) -> ContactSolver:
     """Contact solver that goes to the limit of rounding, for the balances."""
-    stiffness = setting.parameters["interface.bite_stiffness"]
-    return ContactSolver(built.condensation.operator, built.patches.thread_shape, built.law, stiffness, CHECK_TOLERANCE)
+    operator = built.condensation.operator
+    return solver_of(setting, operator, built.patches, built.law, built.joints, tolerance=CHECK_TOLERANCE)

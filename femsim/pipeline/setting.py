@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,8 +52,16 @@ class JawTissue:
 
     def ratios(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cortical and cancellous stiffness left on the day of surgery."""
-        state = self.at_surgery(points)
-        return state.E_cortical, state.E_trabecular
+        return self.ratios_on(0.0)(points)
+
+    def ratios_on(self, day: float) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Cortical and cancellous stiffness left on a day since surgery, as a function of points (n, 3)."""
+
+        def left(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            state = self.table.at(self.eqd2(points), day)
+            return state.E_cortical, state.E_trabecular
+
+        return left
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +73,15 @@ class Setting:
     operation: Operation
     tissue: JawTissue
     sizing: Sizing
+
+    @property
+    def preload(self) -> dict[int, float]:
+        """Preload [N] of every screw that is not locked, by its number."""
+        scenario = self.scenario
+        given = [scenario.screws, *([] if scenario.second_plate is None else [scenario.second_plate.screws])]
+        wanted = {plate.name: screws.preload for plate, screws in zip(self.operation.plates, given, strict=False)}
+        found = {number: wanted.get(screw.plate_name) for number, screw in enumerate(self.operation.screws)}
+        return {number: value for number, value in found.items() if value is not None}
 
     @property
     def horizon(self) -> float:

@@ -24,8 +24,6 @@ LIMITS = (
     "The tissue model is calibrated on rats, rabbits and dogs with few animals; the human recovery rate and late bone "
     "fatigue are assumed.",
     "Infection, mucosal breakdown, smoking, chemotherapy, diabetes, dentition and surgery itself are left out.",
-    "Moduli of the whole jaw are those of the day of surgery; bone next to the screws ages through the years.",
-    "Screws are cylinders of the outer thread with the bending stiffness of the core, locked rigidly to the plate.",
     "Constants of clearance, resorption and damage marked 'assumed' set the clock: compare designs, not dates.",
 )
 
@@ -33,6 +31,26 @@ HARDWARE_NOTE = (
     "Stresses at the full bite force, averaged over 1 mm³, in screws referred to the thread core. Basquin's law with "
     "Goodman's mean-stress correction and Miner's sum; the plate with the knock-down of bending by hand."
 )
+
+
+def limits_of(scenario: Scenario) -> list[str]:
+    """What a reader must know about the model of one scenario."""
+    share = scenario.simulate.refresh_moduli
+    ageing = (
+        "those of the day of surgery" if share == "never" else f"renewed when one of them has changed by {share:.0%}"
+    )
+    plates = [scenario.screws, *([] if scenario.second_plate is None else [scenario.second_plate.screws])]
+    locked = (
+        "locked rigidly to the plate"
+        if all(screws.locking for screws in plates)
+        else "where not locked, their heads turn in the plate, which friction holds on the bone"
+    )
+    return [
+        *LIMITS[:-1],
+        f"Moduli of the whole jaw are {ageing}; bone next to the screws ages every day.",
+        f"Screws are cylinders of the outer thread with the bending stiffness of the core, {locked}.",
+        LIMITS[-1],
+    ]
 
 
 def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
@@ -53,7 +71,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
             "lateral_ratio": criteria.lateral_stiffness,
             "duration_days": criteria.duration,
         },
-        "limits": list(LIMITS),
+        "limits": limits_of(scenario),
         "hardware_note": HARDWARE_NOTE,
         "versions": package_versions(),
         "python": sys.version.split()[0],
@@ -68,6 +86,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
         "evolution": None,
         "warnings": [],
         "mechanisms": [],
+        "bulk": None,
         "dose_volume": [],
     }
 

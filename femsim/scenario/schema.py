@@ -283,7 +283,21 @@ class Screws(Section):
     )
     length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] = "bicortical"
     minimal_distance_to_cut: Annotated[float, Quantity("mm", "2 mm", "20 mm")] = from_card("plates.min_distance_to_cut")
+    locking: bool = Field(default=True, description="false: heads turn in their holes and press the plate onto bone")
+    preload: Annotated[float, Quantity("N", "0 N", "1000 N")] | None = Field(
+        default_factory=lambda screws: None if screws["locking"] else cards()["screws.preload"],
+        description="axial force of a screw that is not locked, after tightening",
+        json_schema_extra={"default_from": "parameter screws.preload"},
+    )
     holes: tuple[Hole, ...] = ()
+
+    @model_validator(mode="after")
+    def _preload_of_unlocked(self) -> Screws:
+        if self.locking and self.preload is not None:
+            raise problem("locking screws read no preload; remove it, or write locking: false", "preload")
+        if not self.locking and self.preload is None:
+            raise problem("screws that are not locked need a preload; write a force such as 200 N", "preload")
+        return self
 
     @model_validator(mode="after")
     def _each_hole_once(self) -> Screws:
@@ -379,9 +393,14 @@ class Criteria(Section):
 
 
 class Simulate(Section):
-    """How long to chew and what counts as loose."""
+    """How long to chew, what counts as loose, and how often the moduli of the whole jaw are renewed."""
 
     years: Annotated[float, Field(gt=0, le=30)]
+    refresh_moduli: Literal["never"] | Share = Field(
+        default_factory=lambda: cards()["scenario.refresh_moduli"],
+        description="condense the jaw anew when a modulus of its bone has drifted by this share",
+        json_schema_extra={"default_from": "parameter scenario.refresh_moduli"},
+    )
     criteria: Annotated[
         Criteria,
         BeforeValidator(

@@ -31,6 +31,7 @@ PARAMETER_OF_KEY = {
     ("graft", "cortex"): "graft.cortex",
     ("graft", "gap"): "graft.gap",
     ("graft", "union"): "graft.union_E",
+    ("screws", "preload"): "screws.preload",
     ("screws", "minimal_distance_to_cut"): "plates.min_distance_to_cut",
     ("simulate", "criteria", "motion"): "loosening.loose_motion",
     ("simulate", "criteria", "holding"): "loosening.loose_holding",

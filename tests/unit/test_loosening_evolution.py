@@ -57,9 +57,9 @@ def test_patches_fail_at_the_end_of_a_step_only():
     state = run.point.state.copy()
     state[1, 3] = 0.96
     held = np.zeros(32, dtype=bool)
-    _, inside = run.evaluate(0.0, state, run.point.anchor, held, run.point.warm)
+    _, inside = run.evaluate(0.0, state, run.point.memory, held, run.point.warm)
     assert np.all(inside.feeds[2] == 0.0)
-    accepted = run.candidate(0.0, state, run.point.anchor, run.point.warm, run.point.warm).point.rates
+    accepted = run.candidate(0.0, state, run.point.memory, run.point.warm, run.point.warm).point.rates
     assert np.flatnonzero(accepted.feeds[2]).tolist() == [3]
 
 
