@@ -216,6 +216,21 @@ def export(
 
 
 @_command
+def fields(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)],
+    day: Annotated[float, typer.Option("--day", help="Days since surgery.", show_default=False)],
+) -> None:
+    """Write displacement, stress and strain of every task on any day of a run, as VTU files."""
+    from femsim import pipeline
+
+    result = _with_hooks(lambda hooks: pipeline.fields(folder, day, hooks))
+    say(text_table(result.table))
+    say(result.note)
+    for path in result.paths:
+        say(f"fields: {path}")
+
+
+@_command
 def tissue(
     eqd2: Annotated[float, typer.Option(help="Equivalent dose in 2 Gy fractions, Gy.", show_default=False)],
     months: Annotated[float, typer.Option(help="From the end of radiotherapy to surgery.", show_default=False)],

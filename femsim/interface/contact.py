@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg as sl
 
 from femsim.errors import ConvergenceError, InputError
 from femsim.interface import kernels
 from femsim.interface.condensation import Operator
+from femsim.interface.inverse import Correction, KeptInverse, product
 from femsim.interface.joints import JointLaw
 from femsim.interface.law import Coefficients, InterfaceLaw, InterfaceState, PatchTissue
 
@@ -36,16 +36,6 @@ MAX_ITERATIONS = 400
 
 STALE_WINDOW, STALE_GAIN = 8, 0.1
 """The preconditioner is renewed when this many steps did not lower the residual so far."""
-
-STALE_TANGENT = 0.25
-"""Change of a spring, over the stiffness that its unknown feels in the kept inverse, from which on it is corrected."""
-
-SMALL_FACTOR_COST, COLUMN_COST = 4.0, 10.0
-"""Time of an operation on a small factor, and on a column of a correction, over that in a large inverse: corrections
-that have cost as much as a new inverse call for one."""
-
-SINGLE_PIVOT = 1e-3
-"""Smallest over largest Cholesky pivot (root of a condition number) at which single precision still preconditions."""
 
 SINGLE_VERDICTS = 3
 """Residuals summed in single precision that may prove too large in double precision before all is done in double."""
@@ -170,7 +160,7 @@ class ContactSolver:
         self._stiffness = np.asfortranarray(stiffness)  # any other order is copied at every product
         self._single = self._stiffness.astype(np.float32, order="F")
         self._diagonal = self._stiffness.diagonal().copy()
-        self._inverses: dict[str, _Inverse] = {}
+        self._inverses: dict[str, KeptInverse] = {}
 
     def forget(self) -> None:
         """Drop kept inverses, so that the next solves depend on their arguments only."""
@@ -188,7 +178,7 @@ class ContactSolver:
     def restore(self, kept: Mapping[str, np.ndarray]) -> None:
         """Make the inverses that :meth:`kept` told of again, to the bit, and no others."""
         self._inverses = {
-            str(key): _Inverse(self._stiffness, np.array(springs), float(spent))
+            str(key): KeptInverse(self._stiffness, np.array(springs), float(spent))
             for key, springs, spent in zip(kept["keys"], kept["springs"], kept["spent"], strict=True)
         }
 
@@ -374,18 +364,18 @@ class _Problem:
 
     def minimise(self, q: np.ndarray, key: str) -> Equilibrium:
         exact, single, tolerance = self.solver._stiffness, self.solver._single, self.tolerance
-        bulk = _product(exact, q)
+        bulk = product(exact, q)
         cap = self.cap(q)
         force, tangent = self.forces(q, cap)
         unbalanced = self.right - bulk - force
         inverse = self.solver._inverses.get(key)
-        correction: _Correction | None = None
+        correction: Correction | None = None
         direction, last = None, None
         best, waited, factored, verdicts, rounding = np.inf, 0, 0, 0, 0.0
         for iteration in range(MAX_ITERATIONS + 1):
             error = float(np.linalg.norm(unbalanced)) / self.scale
             if error <= tolerance and rounding > ROUNDING_SHARE * tolerance * self.scale:
-                bulk, rounding, verdicts = _product(exact, q), 0.0, verdicts + 1
+                bulk, rounding, verdicts = product(exact, q), 0.0, verdicts + 1
                 unbalanced = self.right - bulk - force
                 error, direction = float(np.linalg.norm(unbalanced)) / self.scale, None
                 single = exact if verdicts == SINGLE_VERDICTS else single
@@ -395,9 +385,9 @@ class _Problem:
             best = error if waited == 0 else best
             if correction is None or waited > STALE_WINDOW:
                 if inverse is None or inverse.worn or (correction is not None and correction.tried):
-                    inverse = self.solver._inverses[key] = _Inverse(exact, tangent)
+                    inverse = self.solver._inverses[key] = KeptInverse(exact, tangent)
                     correction, factored = None, factored + 1
-                correction = _Correction(inverse, tangent, tried=correction is not None)
+                correction = Correction(inverse, tangent, tried=correction is not None)
                 best, waited, direction = error, 0, None
                 single = exact if inverse.matrix.dtype == exact.dtype else single
             step = correction.apply(unbalanced)
@@ -408,7 +398,7 @@ class _Problem:
             if slope <= 0.0:  # the kept inverse itself is spent
                 inverse, correction = None, None
                 continue
-            along = _product(single, direction)
+            along = product(single, direction)
             length = self._search(q, direction, along, bulk, cap, slope, tangent)
             last = (unbalanced, float(step @ unbalanced))
             q = q + length * direction
@@ -497,84 +487,6 @@ class _Problem:
             residual_share=share,
             supported=supported,
         )
-
-
-class _Inverse:
-    """Kept inverse of S0 + diag(springs), both halves stored; single precise where that is enough to precondition.
-
-    ``spent`` is the work done on its corrections, in multiplications.
-    """
-
-    def __init__(self, stiffness: np.ndarray, springs: np.ndarray, spent: float = 0.0) -> None:
-        self.springs, self.spent = springs, spent
-        self.matrix = _inverted(stiffness, springs)
-        self.diagonal = self.matrix.diagonal().astype(float)
-
-    @property
-    def worn(self) -> bool:
-        """Whether its corrections have cost as much as a new one."""
-        return self.spent > float(len(self.springs)) ** 3
-
-    def changed(self, springs: np.ndarray) -> np.ndarray:
-        """Unknowns whose springs differ too much from those of the inverse."""
-        share = 1.0 + (springs - self.springs) * self.diagonal
-        return np.flatnonzero((share > 1.0 + STALE_TANGENT) | (share < 1.0 / (1.0 + STALE_TANGENT)))
-
-
-class _Correction:
-    """A kept inverse corrected for the springs that have changed: inverse of S0 + diag(springs) as far as those go.
-
-    ``(H + E d E^T)^-1 = M - M E (1/d + E^T M E)^-1 E^T M`` with ``M = H^-1`` (Woodbury). ``tried`` says that it has
-    been made for the second time in the present solve.
-    """
-
-    def __init__(self, inverse: _Inverse, springs: np.ndarray, tried: bool) -> None:
-        self.inverse, self.tried = inverse, tried
-        self.rows = rows = inverse.changed(springs)
-        self._columns = np.asfortranarray(inverse.matrix[:, rows])
-        inner = np.asfortranarray(self._columns[rows], dtype=float)
-        inner[np.diag_indices_from(inner)] += 1.0 / (springs[rows] - inverse.springs[rows])
-        if rows.size:
-            self._factor, self._pivots, _ = _FACTORISE(inner, overwrite_a=True)
-        inverse.spent += SMALL_FACTOR_COST * float(rows.size) ** 3
-
-    def apply(self, unbalanced: np.ndarray) -> np.ndarray:
-        """Step (m,) [mm] against unbalanced forces (m,) [N]."""
-        matrix = self.inverse.matrix
-        step = _product(matrix, unbalanced)
-        if self.rows.size:
-            weights, _ = _SOLVE(self._factor, self._pivots, step[self.rows])
-            step -= self._columns @ weights.astype(matrix.dtype)
-            self.inverse.spent += COLUMN_COST * self._columns.size
-        return step
-
-
-def _inverted(stiffness: np.ndarray, springs: np.ndarray) -> np.ndarray:
-    """Inverse of S0 + diag(springs) by Cholesky: three factors' worth once, two triangular solves saved ever after."""
-    for kind in (np.float32, np.float64):
-        hessian = stiffness.astype(kind, order="F")
-        np.fill_diagonal(hessian, hessian.diagonal() + springs.astype(kind))
-        factorise, invert = sl.get_lapack_funcs(("potrf", "potri"), (hessian,))
-        factor, failed = factorise(hessian, lower=True, overwrite_a=True, clean=False)
-        pivots = factor.diagonal()
-        if failed or pivots.min() < SINGLE_PIVOT * pivots.max() * (kind is np.float32):
-            continue
-        inverse, _ = invert(factor, lower=True, overwrite_c=True)
-        kernels.fill_upper(inverse)
-        return np.asarray(inverse)
-    raise ConvergenceError(
-        "contact: the tangent stiffness is not positive definite; a part of it has no screw and no foundation"
-    )
-
-
-def _product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Product (m,) in double precision of a symmetric matrix, of which half is read, in its own precision."""
-    multiply = _SYMMETRIC[matrix.dtype.char]
-    return np.asarray(multiply(1.0, matrix, vector.astype(matrix.dtype), lower=True), dtype=float)
-
-
-_FACTORISE, _SOLVE = sl.get_lapack_funcs(("getrf", "getrs"), dtype=float)
-_SYMMETRIC = {kind: sl.get_blas_funcs("symv", dtype=kind) for kind in ("f", "d")}
 
 
 def _conjugate(

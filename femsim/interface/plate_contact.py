@@ -152,9 +152,7 @@ def _facing_quadrants(
     return [(first[here == k], second[there == k]) for k in both]
 
 
-def _near(
-    points: np.ndarray, triangles: np.ndarray, screw: UnlockedScrew, radius: float, sign: float
-) -> np.ndarray:
+def _near(points: np.ndarray, triangles: np.ndarray, screw: UnlockedScrew, radius: float, sign: float) -> np.ndarray:
     """Triangles around the screw, outside its thread, whose outward normal has the given sign along the axis."""
     corners = points[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

@@ -1,4 +1,4 @@
-"""Separate screws from their plate: the walls of plate holes are doubled, so that a head can turn and lift in its hole."""
+"""Separate screws from their plate: walls of holes are doubled, so that a head can turn and lift in its hole."""
 
 from __future__ import annotations
 

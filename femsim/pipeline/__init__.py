@@ -3,18 +3,21 @@
 from femsim.pipeline.commands import MeshResult, PlanResult, mesh, plan, report, run, show
 from femsim.pipeline.convergence import ConvergenceResult, converge
 from femsim.pipeline.exporting import ExportResult, export
+from femsim.pipeline.fields import FieldsResult, fields
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult
 
 __all__ = [
     "ConvergenceResult",
     "ExportResult",
+    "FieldsResult",
     "Hooks",
     "MeshResult",
     "PlanResult",
     "RunResult",
     "converge",
     "export",
+    "fields",
     "mesh",
     "plan",
     "report",

@@ -88,7 +88,13 @@ def _structure(setting: Setting, model: StaticModel) -> Structure:
 
 
 def construct(
-    setting: Setting, mesh: Mesh, hooks: Hooks, *, degree: int = 2, operator: Operator | None = None
+    setting: Setting,
+    mesh: Mesh,
+    hooks: Hooks,
+    *,
+    degree: int = 2,
+    operator: Operator | None = None,
+    day: float = 0.0,
 ) -> Construct:
     """Assemble, factorise and condense.
 
@@ -98,6 +104,8 @@ def construct(
         Of the finite-element space.
     operator : Operator, optional
         That of the run being resumed: taken as it is, so that resuming does not depend on how a solver rounds.
+    day : float
+        Day since surgery whose moduli the bulk gets.
     """
     parameters, operation = setting.parameters, setting.operation
     walls = None
@@ -106,7 +114,7 @@ def construct(
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
         elasticity = elasticity_of(setting)
-        model = build_model(operation, mesh, elasticity, setting.tissue.ratios_on(0.0), degree=degree)
+        model = build_model(operation, mesh, elasticity, setting.tissue.ratios_on(day), degree=degree)
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
         patches = build_patches(mesh, operation.screws, law.constants)
@@ -125,7 +133,7 @@ def construct(
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, patches, law, joints)
-    return Construct(model, patches, bone, eqd2, law, condensation, solver, joints)
+    return Construct(model, patches, bone, eqd2, law, condensation, solver, joints, day)
 
 
 def elasticity_of(setting: Setting) -> Elasticity:
@@ -228,9 +236,9 @@ def _joints(
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:
     """Chewing tasks in terms of the operator's loads and bites."""
     made = []
-    for task in setting.scenario.loading.tasks:
+    for task in setting.scenario.loading.chewing:
         site = setting.operation.bite(task.site)
-        activation = setting.operation.muscle_activation(task.activation)
+        activation = setting.operation.muscle_activation(task.activation or site.name)
         made.append(
             Task(
                 name=task.name,

@@ -19,8 +19,8 @@ from femsim.loosening.chewing import Chewer
 from femsim.mesh.files import load_mesh
 from femsim.mesh.tetmesh import Mesh
 from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
+from femsim.pipeline.exact import exact_solver
 from femsim.pipeline.hooks import Hooks
-from femsim.pipeline.scenario_run import exact_solver
 from femsim.pipeline.setting import Setting, prepare
 from femsim.results import open_run
 from femsim.scenario import load_scenario
@@ -86,10 +86,15 @@ def export(
             "--to febio: the scenario has orthotropic cortex and FEBio no material for a full stiffness matrix; "
             "export to calculix or abaqus, or set bone: {cortical: isotropic}"
         )
+    if setting.preload:
+        raise InputError(
+            f"--to {program}: the scenario has screws that are not locked, and a preload with friction is no linear "
+            "model; export a scenario with locking screws"
+        )
     built = construct(setting, mesh, hooks, operator=operator)
     with hooks.timed("solving the bite"):
         bite, field = solved_bite(setting, built, number)
-        name = setting.scenario.loading.tasks[number].name
+        name = setting.scenario.loading.chewing[number].name
         title = f"{setting.scenario.title}: day of surgery, task {name}"
         model = surgery_model(setting.operation, built.model, built.patches, bite, title=title)
     spread = 0.0
@@ -140,7 +145,7 @@ def read_source(source: Path, hooks: Hooks) -> tuple[Setting, Mesh, Operator | N
 
 
 def _task_number(setting: Setting, task: str | None) -> int:
-    names = [one.name for one in setting.scenario.loading.tasks]
+    names = [one.name for one in setting.scenario.loading.chewing]
     if task is None:
         return 0
     if task not in names:

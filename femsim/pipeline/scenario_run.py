@@ -13,7 +13,6 @@ import numpy as np
 from femsim.errors import FemsimError, Stopped
 from femsim.interface.balance import Check, balance_checks
 from femsim.interface.condensation import Operator
-from femsim.interface.contact import ContactSolver
 from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewer, creep_guard
 from femsim.loosening.criteria import Event
@@ -24,21 +23,28 @@ from femsim.mesh.cache import mesh_key
 from femsim.mesh.files import load_mesh, write_mesh
 from femsim.parameters import citations
 from femsim.pipeline.ageing import AgeingBulk
-from femsim.pipeline.construct import Construct, construct, loosening_case, meshed, solver_of
+from femsim.pipeline.bone_yield import strains_at_screws, yield_events
+from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
+from femsim.pipeline.exact import exact_solver
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
 from femsim.report import write_report
 from femsim.results import RunFolder, records, write_table, write_text
 from femsim.results.radiation import bone_regions, course_places, course_rows, dose_volume_rows, histogram_rows
-from femsim.results.rows import event_rows, parameter_rows, patch_rows, screw_rows, timeline_rows, tissue_rows
+from femsim.results.rows import (
+    event_rows,
+    interface_rows,
+    parameter_rows,
+    patch_rows,
+    screw_rows,
+    timeline_rows,
+    tissue_rows,
+)
 from femsim.scenario import Scenario, dump_scenario
 from femsim.tissue.contributions import contributions
 
 BITE_LIMIT = 5e-3
 """Allowed relative error of the bite reaction."""
-
-CHECK_TOLERANCE = 1e-11
-"""Residual of the contact solve whose balances are checked: the checks are about the model, not about the tolerance."""
 
 CREEP_LIMIT_UM = 0.01
 """Allowed drift [µm] of any patch in 1e5 equal cycles without bone loss."""
@@ -63,6 +69,7 @@ class ScenarioRun:
         self.scenario, self.folder, self.hash, self.hooks = scenario, folder, hash8, hooks
         self.record: dict[str, Any] = records.opening_record(scenario, hash8)
         self.checkpoint: dict[str, np.ndarray] | None = None
+        self.at_surgery: list[Event] = []
 
     def complete(self, resume: bool) -> RunResult:
         """Run every stage; whatever happens, the record says it."""
@@ -140,6 +147,8 @@ class ScenarioRun:
         checks.append(Check("bite reaction meets the bite force", error if wanted.any() else 0.0, BITE_LIMIT))
         guard = creep_guard(chewer, inserted, tissue, case.spectrum.factor(0.0))
         checks.append(Check("numerical creep in 1e5 cycles", 1000 * guard.drift, CREEP_LIMIT_UM, "µm"))
+        self.record["bone_strain"] = strains_at_screws(setting, built, full)
+        self.at_surgery = yield_events(self.record["bone_strain"])
         self.record["checks"] = [check.record() for check in checks]
         self.record["reactions_n"] = forces
         self.record["reaction_balance"] = checks[0].value
@@ -200,7 +209,7 @@ class ScenarioRun:
         cycles = float(case.cycles_per_day.sum())
         dose = setting.tissue.eqd2(case.patches.centre)
         self.record["screws"] = screw_rows(setting.operation, case.patches, dose, history, events)
-        self.record["events"] = event_rows(events)
+        self.record["events"] = event_rows([*self.at_surgery, *events])
         write_table(self.folder / "screws.csv", self.record["screws"])
         write_table(self.folder / "timeline.csv", timeline_rows(history, case.patches.screw_names, cycles))
 
@@ -212,6 +221,7 @@ class ScenarioRun:
             self.folder / "patches.csv",
             patch_rows(built.patches, outcome.state, outcome.failed_day, built.eqd2, built.law.constants),
         )
+        write_table(self.folder / "interface.csv", interface_rows(built.patches, outcome.history))
         hardware = [] if case.hardware is None else case.hardware.table()
         write_table(self.folder / "hardware.csv", hardware)
         self.record.update(
@@ -251,9 +261,3 @@ class ScenarioRun:
         failed = [check for check in self.record["checks"] if not check["passed"]]
         sentences += [f"CHECK FAILED: {c['name']}: {c['value']:.3g} (limit {c['limit']:g} {c['unit']})" for c in failed]
         return sentences
-
-
-def exact_solver(setting: Setting, built: Construct) -> ContactSolver:
-    """Contact solver that goes to the limit of rounding, for the balances."""
-    operator = built.condensation.operator
-    return solver_of(setting, operator, built.patches, built.law, built.joints, tolerance=CHECK_TOLERANCE)

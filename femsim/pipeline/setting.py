@@ -133,7 +133,7 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
             for one in jaw.keep_clear
         ],
         graft=None if graft is None else GraftPlan(struts=graft.struts, screws=graft.screws),
-        bites=tuple(dict.fromkeys(task.site for task in scenario.loading.tasks)),
+        bites=tuple(dict.fromkeys(task.site for task in scenario.loading.chewing)),
     )
 
 

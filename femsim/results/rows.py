@@ -19,6 +19,9 @@ from femsim.tissue import TissueState
 STRIP_STEP = 2.0
 """Width [mm] of the slices of jaw over which the tissue strip is averaged."""
 
+INTERFACE_TIMES = 7
+"""Times of the interface maps: enough to see where damage starts and where it goes."""
+
 Row = dict[str, Any]
 
 
@@ -93,6 +96,28 @@ def patch_rows(
             "failed_day": float(failed_day[p]),
         }
         for p in range(len(patches))
+    ]
+
+
+def interface_rows(patches: Patches, history: History) -> list[Row]:
+    """State, motion and stress of every patch at a few times from surgery to the end: interface maps over time."""
+    days = np.array(history.snapshot_days)
+    wanted = np.linspace(days[0], days[-1], INTERFACE_TIMES)
+    chosen = sorted({int(np.argmin(np.abs(days - day))) for day in wanted})
+    return [
+        {
+            "day": float(days[k]),
+            "screw": patches.screw_names[patches.screw[p]],
+            "ring": int(patches.ring[p]),
+            "sector": int(patches.sector[p]),
+            "bonded": float(values[0]),
+            "damage": float(values[1]),
+            "clearance_um": 1000 * float(values[2]),
+            "motion_um": 1000 * float(values[3]),
+            "stress_mpa": float(values[4]),
+        }
+        for k in chosen
+        for p, values in enumerate(history.snapshots[k].T)
     ]
 
 

@@ -114,7 +114,7 @@ def _teeth_that_are_gone(parts: dict[str, BaseModel | None]) -> Iterator[tuple[P
     parts_removed = resection.parts if isinstance(resection, Resection) else ()
     removed = {tooth for part in parts_removed for tooth in part.removed}
     for k, task in enumerate(loading.tasks):
-        gone = [tooth for tooth in task.teeth if tooth in removed]
+        gone = [tooth for part in task.parts for tooth in part.teeth if tooth in removed]
         if task.bite == "tip":
             yield ("loading", "tasks", k, "bite"), "'tip' is the end of the bench block; name a tooth of the jaw"
         elif gone:

@@ -20,6 +20,9 @@ BITES: dict[str, tuple[int, ...]] = {
 }
 """Bite word to the teeth that meet the food; ``tip`` is the free end of the bench block."""
 
+BOTH_SIDES = tuple(WORDS.values())
+"""Bite words without a side: chewed on the left and on the right in turn, by the habit of the patient."""
+
 LAST_FRONT_TOOTH = 3
 """Position in the quadrant of the canine, the last tooth that bites with the incisal pattern of muscles."""
 
@@ -37,7 +40,9 @@ def between(first: int, last: int) -> tuple[int, ...]:
 
 
 def bite_teeth(bite: str | int) -> tuple[int, ...]:
-    """Return the teeth of a bite given as a word or a tooth number."""
+    """Return the teeth of a bite given as a word or a tooth number; a word without a side has those of both sides."""
+    if bite in BOTH_SIDES:
+        return (*BITES[f"left-{bite}"], *BITES[f"right-{bite}"])
     return BITES[bite] if isinstance(bite, str) else (bite,)
 
 

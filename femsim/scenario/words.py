@@ -69,11 +69,12 @@ def _write_segment_end(value: float) -> int | str:
 
 
 def _bite(given: Any) -> str | int:
-    if isinstance(given, str) and given in teeth.BITES:
+    known = (*teeth.BITES, *teeth.BOTH_SIDES)
+    if isinstance(given, str) and given in known:
         return given
     if isinstance(given, bool) or given not in teeth.LOWER:
-        words = ", ".join(teeth.BITES)
-        raise problem(f"{shown(given)} is not a bite{closest(given, teeth.BITES)} (known: {words} or an FDI number)")
+        words = ", ".join(known)
+        raise problem(f"{shown(given)} is not a bite{closest(given, known)} (known: {words} or an FDI number)")
     return int(given)
 
 
@@ -181,7 +182,9 @@ SegmentEnd = Annotated[
     ),
 ]
 Bite = Annotated[
-    str | int, PlainValidator(_bite), WithJsonSchema({"anyOf": [{"enum": list(teeth.BITES)}, TOOTH_SCHEMA]})
+    str | int,
+    PlainValidator(_bite),
+    WithJsonSchema({"anyOf": [{"enum": [*teeth.BITES, *teeth.BOTH_SIDES]}, TOOTH_SCHEMA]}),
 ]
 Centre = Annotated[
     int | tuple[float, ...],

@@ -20,8 +20,8 @@ from femsim.interface import (
     lateral_stiffness,
     screw_motion,
 )
-from femsim.interface.contact import _Correction, _Inverse
 from femsim.interface.demonstration import demonstration
+from femsim.interface.inverse import Correction, KeptInverse
 from femsim.parameters import load_parameters
 
 CONSTANTS = LawConstants.from_parameters(load_parameters())
@@ -220,10 +220,10 @@ def test_corrected_inverse_is_an_inverse(model, changes):
     stiffness = solver._stiffness
     rng, size = np.random.default_rng(changes), len(solver._stiffness)
     springs = rng.uniform(50.0, 1000.0, size)
-    inverse = _Inverse(stiffness, springs.copy())
+    inverse = KeptInverse(stiffness, springs.copy())
     rows = rng.choice(size, changes, replace=False)
     springs[rows] *= np.resize([60.0, 0.01, 3.0], changes)
-    correction = _Correction(inverse, springs, tried=False)
+    correction = Correction(inverse, springs, tried=False)
     assert 0 < correction.rows.size <= changes
     right = rng.standard_normal(size)
     left = stiffness @ (found := correction.apply(right)) + springs * found
