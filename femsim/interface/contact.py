@@ -49,6 +49,9 @@ ROUNDING_SHARE = 0.1
 CAP_SETTLING = 60
 """Steps after which the friction cap follows the pressure with growing inertia, so that it cannot chatter."""
 
+JOINT_SETTLING = 8
+"""The same for joints of unlocked screws: friction carries most of their load, so their caps chatter sooner."""
+
 SEARCH_STEPS = 40
 """Bisections and secants of a line search; each costs O(patches)."""
 
@@ -366,6 +369,9 @@ class _Problem:
         exact, single, tolerance = self.solver._stiffness, self.solver._single, self.tolerance
         bulk = product(exact, q)
         cap = self.cap(q)
+        if self.solver.joints is not None and not q.any():
+            # Without a start nothing is pressed yet; a plate without friction would slide away before it is.
+            cap[self.patches :] = self.solver.joints.friction * self.solver.joints.share
         force, tangent = self.forces(q, cap)
         unbalanced = self.right - bulk - force
         inverse = self.solver._inverses.get(key)
@@ -411,9 +417,12 @@ class _Problem:
         return self._finish(q, bulk, iteration, factored)
 
     def _follow(self, cap: np.ndarray, wanted: np.ndarray, iteration: int) -> np.ndarray:
-        if iteration < CAP_SETTLING:
-            return wanted
-        return cap + (wanted - cap) * CAP_SETTLING / (CAP_SETTLING + iteration)
+        count = self.patches
+        followed = wanted.copy()
+        for part, settling in ((slice(None, count), CAP_SETTLING), (slice(count, None), JOINT_SETTLING)):
+            if iteration >= settling:
+                followed[part] = cap[part] + (wanted - cap)[part] * settling / (settling + iteration)
+        return followed
 
     def _search(
         self,
@@ -430,7 +439,8 @@ class _Problem:
         The first trial is the minimum of the present quadratic piece, which is the answer when no patch changes branch.
         """
         base = float(direction @ (self.right - bulk))
-        curvature = float(direction @ along)
+        # A body that slides freely has none: rounding must not make it negative, or the search has no end.
+        curvature = max(float(direction @ along), 0.0)
 
         def descent(length: float) -> float:
             force, _ = self.forces(q + length * direction, cap)

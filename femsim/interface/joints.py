@@ -77,6 +77,8 @@ class JointLaw:
         c [mm]; infinite where nothing stops.
     preload : ndarray, shape (j,)
         Share of the screw's preload that a seat carries after tightening [N]; 0 for pads.
+    share : ndarray, shape (j,)
+        Share of the preload by area, of pads too: about what presses after tightening [N].
     tightening : bool
         Whether the screws are just being turned in: seats then carry their preload whatever the jump.
     """
@@ -89,6 +91,7 @@ class JointLaw:
     friction: np.ndarray
     play: np.ndarray
     preload: np.ndarray
+    share: np.ndarray
     tightening: bool = False
 
     @classmethod
@@ -123,8 +126,8 @@ class JointLaw:
         if wrong:
             raise InputError(f"preload {wrong[0]} N of a screw: it must be finite and 0 or more")
         seat = np.array([one == SEAT for one in kind])
-        total = np.bincount(screw, weights=area * seat)[screw]
-        whole = np.array([preload[number] for number in screw.tolist()])
+        own = np.where(seat, np.bincount(screw, weights=area * seat)[screw], np.bincount(screw, area * ~seat)[screw])
+        share = np.array([preload[number] for number in screw.tolist()]) * area / own
         c = constants
         bone = c.bearing_stiffness * softness
         return cls(
@@ -135,7 +138,8 @@ class JointLaw:
             tangential=area * np.where(seat, c.seat_stiffness, c.shear_ratio * bone),
             friction=np.where(seat, c.head_friction, c.friction),
             play=np.where(seat, c.hole_play, np.inf),
-            preload=np.where(seat, whole * area / np.where(seat, total, 1.0), 0.0),
+            preload=np.where(seat, share, 0.0),
+            share=share,
         )
 
     def __len__(self) -> int:

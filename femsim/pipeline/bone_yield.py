@@ -39,9 +39,9 @@ def strains_at_screws(setting: Setting, built: Construct, chewing: Chewing) -> l
     rows = []
     for name, found in peaks.items():
         row: dict[str, Any] = {"screw": name}
-        for kind, values in zip(KINDS, ([one[0] for one in found], [one[1] for one in found]), strict=True):
-            task_name = found[int(np.argmax(values))][2]
-            row |= {kind: max(values), f"{kind}_limit": limits[kind], f"{kind}_task": task_name}
+        for kind, strains in zip(KINDS, ([one[0] for one in found], [one[1] for one in found]), strict=True):
+            task_name = found[int(np.argmax(strains))][2]
+            row |= {kind: max(strains), f"{kind}_limit": limits[kind], f"{kind}_task": task_name}
         rows.append(row)
     return rows
 
