@@ -75,7 +75,7 @@ def unit_stress(model: StaticModel, jumps: sp.csc_matrix, places: Sequence[Stres
     stiffness = sp.csr_matrix(model.stiffness[unknowns][:, unknowns])
     columns = sp.csc_matrix(jumps)[unknowns]
     rigid, supports = _rigid_bodies(stiffness, space.nodes[nodes])
-    resultants = np.asarray((columns.T @ rigid))
+    resultants = np.asarray(columns.T @ rigid)
     basis = orth(resultants)
     factor = solver.factor(sp.csr_matrix(stiffness + sp.triu(supports)))
     read = sp.vstack([place.operator(space, model.young, model.poisson)[:, unknowns] for place in places], format="csr")
