@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from femsim.errors import FemsimError, InputError
+from femsim.errors import FemsimError
 
 BEAT_SECONDS = 20.0
 """Between two heartbeats: hundreds of workers then write a few times a second."""
@@ -125,13 +125,16 @@ class Manifest:
     def create(self, tasks: Sequence[Task], about: Mapping[str, str]) -> None:
         """Make the manifest with all tasks queued."""
         with self._open() as connection:
-            if not on_shared_file_system(self.path):
-                connection.execute("PRAGMA journal_mode=WAL")
             connection.executescript(TABLES)
         with self._change() as connection:
             rows = [(one.name, one.kind, number, one.needs, "queued") for number, one in enumerate(tasks)]
             connection.executemany("INSERT INTO tasks (name, kind, position, needs, status) VALUES (?,?,?,?,?)", rows)
             connection.executemany("INSERT INTO about VALUES (?,?)", list(about.items()))
+
+    def use_log(self) -> None:
+        """Switch to the write-ahead log, where readers and a writer do not wait for each other; one machine only."""
+        with self._open() as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
     def about(self) -> dict[str, str]:
         """What the study was created with."""
@@ -323,11 +326,3 @@ def on_shared_file_system(path: Path) -> bool:
         if inside and len(where) >= len(place):
             place, kind = where, what
     return kind.partition(".")[0] in SHARED
-
-
-def checked_folder(folder: Path) -> Path:
-    """Return a study folder's manifest path; InputError when the folder is none."""
-    path = folder / "manifest.sqlite"
-    if not path.is_file():
-        raise InputError(f"{folder}: no study folder (no manifest.sqlite); give the folder that 'femsim study' printed")
-    return path

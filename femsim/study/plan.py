@@ -224,7 +224,7 @@ class StudyPlan:
     def hash(self) -> str:
         """Eight digits of everything that the study's numbers depend on."""
         study = self.study.model_dump(mode="json", by_alias=True)
-        for key in ("title", "question", "expect", "base", "files"):
+        for key in ("title", "question", "expect", "base", "files", "sample"):
             study.pop(key)
         content = {
             "study": study,
