@@ -74,8 +74,8 @@ def check_sentences(rows: list[dict[str, Any]]) -> list[str]:
         days = [row["first_loose_day_shared"], row["first_loose_day_own"]]
         words = ["none" if day is None else f"day {day:.1f}" for day in days]
         found.append(
-            f"  point {row['point']}: first loose screw {words[0]} (own operator: {words[1]}); smallest margin of motion "
-            f"{_number(row['margin_motion_shared'])} ({_number(row['margin_motion_own'])})"
+            f"  point {row['point']}: first loose screw {words[0]} (own operator: {words[1]}); smallest margin of "
+            f"motion {_number(row['margin_motion_shared'])} ({_number(row['margin_motion_own'])})"
         )
     return found
 
@@ -112,7 +112,7 @@ def time_keys(plan: StudyPlan) -> Mapping[str, str]:
 
 
 def remember_times(folder: StudyFolder, plan: StudyPlan) -> None:
-    """Add the median seconds of this study's tasks to those of the machine; a cache that cannot be written is skipped."""
+    """Add the seconds of this study's tasks to those of the machine; a cache that cannot be written is skipped."""
     times = known_times()
     for kind, key in time_keys(plan).items():
         seconds = folder.manifest.seconds(kind)

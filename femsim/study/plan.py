@@ -194,7 +194,8 @@ class StudyPlan:
 
     def _check(self) -> None:
         """Build every variant, and both ends of every range in every design."""
-        study, wrong = self.study, []
+        study = self.study
+        wrong: list[str] = []
         count = len(self.variants) * (1 if self.patients is None else len(self.patients))
         if count > MOST_POINTS:
             raise ScenarioError([f"{study.origin.name}: {count} points; at most {MOST_POINTS} are taken"])

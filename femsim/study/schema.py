@@ -88,6 +88,10 @@ class Origin:
         return self.name
 
 
+def _base_alone() -> dict[str, Changes]:
+    return {"base": {}}
+
+
 class StudyFile(Section):
     """One study: points are designs x entries of ``list`` x ``grid`` x samples.
 
@@ -103,7 +107,7 @@ class StudyFile(Section):
         default=None, description="folder that file names in the base refer to; left out: the folder of the base"
     )
     designs: Annotated[dict[Name, Changes], Field(min_length=1)] = Field(
-        default_factory=lambda: {"base": {}}, description="named changes to the base, run on the same patients"
+        default_factory=_base_alone, description="named changes to the base, run on the same patients"
     )
     list_: Annotated[tuple[Changes, ...], Field(min_length=1)] | None = Field(
         default=None, alias="list", description="sets of changes, one after the other"
