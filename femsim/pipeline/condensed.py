@@ -29,7 +29,7 @@ from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewing
 from femsim.loosening.hardware import HardwareFatigue, PartStress
 from femsim.mesh.tetmesh import Mesh
-from femsim.pipeline.construct import case_of, construct, hardware_parts, hardware_places, tasks
+from femsim.pipeline.construct import Construct, case_of, construct, hardware_parts, hardware_places, tasks
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
 
@@ -147,13 +147,19 @@ class CondensedJaw:
 def condense_jaw(setting: Setting, mesh: Mesh, hooks: Hooks) -> CondensedJaw:
     """Assemble, factorise and condense a setting, and solve the hardware under unit forces."""
     built = construct(setting, mesh, hooks)
+    jaw = condensed_jaw(setting, built, hooks)
+    built.condensation.factor.close()
+    return jaw
+
+
+def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> CondensedJaw:
+    """Take from a construct what can be stored."""
     model = built.model
     with hooks.timed("unit stresses of the hardware"):
         solver = make_solver(setting.scenario.solver, announce=hooks.note)
         stresses = unit_stress(model, built.jumps, hardware_places(setting, model), solver)
     points, averaging = points_behind(model, built.patches)
     seconds = {name: round(value, 2) for name, value in hooks.timings.items()}
-    built.condensation.factor.close()
     return CondensedJaw(
         operator=built.condensation.operator,
         patches=built.patches,
@@ -162,7 +168,7 @@ def condense_jaw(setting: Setting, mesh: Mesh, hooks: Hooks) -> CondensedJaw:
         points=points,
         averaging=averaging,
         unit_stress=stresses,
-        info={"unknowns": model.space.n_dof, "tetrahedra": len(mesh.tets), "seconds": seconds},
+        info={"unknowns": model.space.n_dof, "tetrahedra": len(model.mesh.tets), "seconds": seconds},
     )
 
 

@@ -27,11 +27,11 @@ AVERAGING = frozenset({"loosening.averaging_distance", "loosening.averaging_volu
 _STIFFENING = (
     *("alpha_beta", "penumbra", "Vmin", "D50", "nV", "tauV", "p0", "pc", "R0_rc", "pM", "p50", "h"),
     *("sC", "sC_dose", "sC_alpha_beta", "krep", "aC", "aT", "tau_rho", "stiffness_exponent", "Emax", "DE", "tauN"),
-    *("etaH", "hbo_target", "hbo_sessions"),
 )
 STIFFENING = frozenset(f"tissue.{key}" for key in _STIFFENING)
 """Tissue constants that enter the stiffness of irradiated bone on the day of surgery, hence the bulk. The others
-(matrix quality, strength, bonding, removal torque) are read by the evolution only."""
+(matrix quality, strength, bonding, removal torque, hyperbaric oxygen, which comes right before surgery) are read by
+the evolution only."""
 
 
 def enters_bulk(key: str) -> bool:
