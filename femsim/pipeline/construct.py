@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
 from femsim.fem.model import StaticModel, build_model
-from femsim.fem.places import average_stresses, stress_places
+from femsim.fem.places import StressPlaces, average_stresses, stress_places
 from femsim.fem.solvers import Structure, make_solver
 from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
@@ -70,6 +70,7 @@ class Construct:
     """
 
     model: StaticModel
+    jumps: sp.csc_matrix
     patches: Patches
     bone: PatchBone
     eqd2: np.ndarray
@@ -133,7 +134,7 @@ def construct(
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, patches, law, joints)
-    return Construct(model, patches, bone, eqd2, law, condensation, solver, joints, day)
+    return Construct(model, jumps, patches, bone, eqd2, law, condensation, solver, joints, day)
 
 
 def elasticity_of(setting: Setting) -> Elasticity:
@@ -174,16 +175,8 @@ def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator:
         setting.tissue.ratios_on(day),
         degree=built.model.space.degree,
     )
-    count = 3 * len(built.patches)
-    condensation = _condensed(
-        setting,
-        model,
-        built.patches,
-        built.condensation.C[:, :count],
-        built.condensation.operator.k_ref[:count],
-        built.joints,
-        hooks,
-    )
+    springs = built.condensation.operator.k_ref[: 3 * len(built.patches)]
+    condensation = _condensed(setting, model, built.patches, built.jumps, springs, built.joints, hooks)
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, built.patches, built.law, built.joints)
@@ -284,23 +277,39 @@ class FixedBulk:
 
 def loosening_case(setting: Setting, built: Construct, bulk: Bulk | None = None) -> tuple[LooseningCase, Chewer]:
     """Everything the cycle integrator needs; the moduli of the bulk stay as they are unless ``bulk`` renews them."""
-    parameters, operator = setting.parameters, built.condensation.operator
+    operator = built.condensation.operator
     made, spectrum = tasks(setting, operator.load_names, operator.bite_names)
-    constants = LooseningConstants.from_parameters(parameters)
-    biology = setting.tissue.table.constants
-    initial = built.law.constants.initial_bond
     bulk = FixedBulk(built) if bulk is None else bulk
     hardware, stress_at = hardware_fatigue(setting, bulk, made, spectrum)
+    case = case_of(setting, built.solver, built.patches, built.bone, made, spectrum, hardware, stress_at)
+    case = replace(case, refresh_days=bulk.days, refreshed=bulk.refreshed)
+    if built.joints is not None:
+        case.start = tightened(built.solver, case.insertion(), case.tissue_at(0.0))
+    return case, Chewer(built.solver, made, case.constants, case.initial_bond)
+
+
+def case_of(
+    setting: Setting,
+    solver: ContactSolver,
+    patches: Patches,
+    bone: PatchBone,
+    made: tuple[Task, ...],
+    spectrum: HealingSpectrum,
+    hardware: HardwareFatigue,
+    stress_at: StressRecovery,
+) -> LooseningCase:
+    """Loosening case of a setting, whatever its condensed operator and stress recovery come from."""
+    parameters, biology = setting.parameters, setting.tissue.table.constants
     wanted = setting.scenario.simulate.criteria
-    case = LooseningCase(
-        solver=built.solver,
-        patches=built.patches,
+    return LooseningCase(
+        solver=solver,
+        patches=patches,
         stumps=tuple(screw.stump for screw in setting.operation.screws),
         tasks=made,
         spectrum=spectrum,
-        tissue_at=built.bone.at,
+        tissue_at=bone.at,
         bonded_rate=lambda bonded, activity, day, motion: bonded_rate(bonded, activity, day, motion, biology),
-        constants=constants,
+        constants=LooseningConstants.from_parameters(parameters),
         criteria=LooseCriteria(
             loose_motion=wanted.motion,
             loose_holding=wanted.holding,
@@ -308,35 +317,40 @@ def loosening_case(setting: Setting, built: Construct, bulk: Bulk | None = None)
             loose_duration=wanted.duration,
             stump_minimum=parameters["loosening.stump_minimum"],
         ),
-        initial_bond=initial,
+        initial_bond=biology.Bi,
         probe=parameters["interface.probe_displacement"],
         torque_ratio=lambda bonded, day, strength: removal_torque_ratio(bonded, day, strength, biology),
         hardware=hardware,
         stress_at=stress_at,
-        refresh_days=bulk.days,
-        refreshed=bulk.refreshed,
     )
-    if built.joints is not None:
-        case.start = tightened(built.solver, case.insertion(), case.tissue_at(0.0))
-    return case, Chewer(built.solver, made, constants, initial)
+
+
+def hardware_places(setting: Setting, model: StaticModel) -> tuple[StressPlaces, ...]:
+    """Small volumes of every plate and screw over which stresses are averaged for fatigue."""
+    parameters, operation, region = setting.parameters, setting.operation, model.mesh.region
+    cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
+    cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
+    thickness = {plate.name: plate.thickness for plate in operation.plates}
+    cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
+    volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
+    return stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
+
+
+def hardware_parts(setting: Setting) -> list[Part]:
+    """Plates and screws with their fatigue constants."""
+    parameters, operation = setting.parameters, setting.operation
+    bent = parameters["loosening.bending_knock_down"]
+    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
+    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
+    return parts + [Part(screw.name, alloy) for screw in operation.screws]
 
 
 def hardware_fatigue(
     setting: Setting, bulk: Bulk, made: tuple[Task, ...], spectrum: HealingSpectrum
 ) -> tuple[HardwareFatigue, StressRecovery]:
     """Fatigue of plate and screws from stresses averaged over small volumes of the recovered full field."""
-    parameters, model, operation = setting.parameters, bulk.current.model, setting.operation
-    region = model.mesh.region
-    cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
-    cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
-    thickness = {plate.name: plate.thickness for plate in operation.plates}
-    cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
-    volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
-    places = stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
-    bent = parameters["loosening.bending_knock_down"]
-    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
-    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
-    parts += [Part(screw.name, alloy) for screw in operation.screws]
+    model = bulk.current.model
+    places = hardware_places(setting, model)
 
     def stress_at(day: float, chewing: Chewing) -> list[PartStress]:
         found: list[PartStress] = []
@@ -346,10 +360,11 @@ def hardware_fatigue(
                 for one, factors in zip(pair, (load, task.load_ratio * load), strict=True)
             ]
             peak, valley = (average_stresses(places, model.space, u, model.young, model.poisson) for u in fields)
-            found.append({name: (peak[name], valley[name]) for name in cells})
+            found.append({place.name: (peak[place.name], valley[place.name]) for place in places})
         return found
 
-    return HardwareFatigue(parts, np.array([task.cycles_per_day for task in made]), spectrum), stress_at
+    cycles = np.array([task.cycles_per_day for task in made])
+    return HardwareFatigue(hardware_parts(setting), cycles, spectrum), stress_at
 
 
 def _core_factor(screw: Screw, plate_thickness: float) -> Callable[[np.ndarray], np.ndarray]:
