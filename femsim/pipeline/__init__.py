@@ -1,6 +1,7 @@
 """The one place that wires the stages: scenario, geometry, mesh, tissue, operator, years of chewing, report."""
 
 from femsim.pipeline.commands import MeshResult, PlanResult, mesh, plan, report, run, show
+from femsim.pipeline.comparing import ComparisonResult, compare
 from femsim.pipeline.convergence import ConvergenceResult, converge
 from femsim.pipeline.exporting import ExportResult, export
 from femsim.pipeline.fields import FieldsResult, fields
@@ -8,6 +9,7 @@ from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult
 
 __all__ = [
+    "ComparisonResult",
     "ConvergenceResult",
     "ExportResult",
     "FieldsResult",
@@ -15,6 +17,7 @@ __all__ = [
     "MeshResult",
     "PlanResult",
     "RunResult",
+    "compare",
     "converge",
     "export",
     "fields",
