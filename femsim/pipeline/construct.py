@@ -21,7 +21,7 @@ from femsim.interface.patches import Patches, build_patches, jump_operator
 from femsim.loosening.case import LooseningCase, StressRecovery
 from femsim.loosening.chewing import Chewer, Chewing
 from femsim.loosening.criteria import LooseCriteria
-from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, PartStress
+from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, PartStress, plate_part
 from femsim.loosening.rates import LooseningConstants
 from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.mesh.cache import cached_mesh, mesh_key
@@ -175,10 +175,11 @@ def hardware_fatigue(
     cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
     volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
     places = stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
-    bent = parameters["loosening.bending_knock_down"]
-    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
-    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
-    parts += [Part(screw.name, alloy) for screw in operation.screws]
+    finishes = [plate.finish for plate in setting.scenario.plates]
+    parts = [
+        plate_part(plate.name, finish, parameters) for plate, finish in zip(operation.plates, finishes, strict=True)
+    ]
+    parts += [Part(screw.name, FatigueMaterial.alloy(parameters)) for screw in operation.screws]
 
     def stress_at(day: float, chewing: Chewing) -> list[PartStress]:
         found: list[PartStress] = []

@@ -147,8 +147,8 @@ def test_empty_hole_is_a_void() -> None:
     inside = plate.contains(plate.holes)
     assert inside.tolist() == [True, False, True, True, True, True]
     (hole,) = plate.empty_holes
-    assert hole.wall_distance(hole.centre[None], plate.thickness)[0] == pytest.approx(hole.diameter / 2)
-    assert hole.contains(hole.cylinder(3.0, 24).points * 0.99 + hole.centre * 0.01).all()
+    assert hole.wall_distance(hole.centre[None])[0] == pytest.approx(hole.diameter / 2)
+    assert hole.contains(hole.plug(0.2, 24).points * 0.99 + hole.centre * 0.01).all()
 
 
 def test_screws_turn_as_asked() -> None:
