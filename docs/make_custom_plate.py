@@ -4,9 +4,9 @@ Run it from the top of the project:
 
     python docs/make_custom_plate.py
 
-It writes scenarios/custom-plate.stl and scenarios/custom-plate-holes.csv in the frame of the parametric jaw, which is the
-anatomical frame. The plate follows the buccal surface, is wider over the defect with three windows in it, and has bores
-with conical seats for the heads of its screws.
+It writes scenarios/custom-plate.stl and scenarios/custom-plate-holes.csv in the frame of the parametric jaw, which is
+the anatomical frame. The plate follows the buccal surface, is wider over the defect with three windows in it, and has
+bores with conical seats for the heads of its screws.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ class Bore:
         Of the bore [mm]; zero where the plate is drawn without a hole.
     seat_radius : float
         Where the metal has its full thickness [mm].
-    rim : float
-        Metal from there to the edge of the plate [mm].
+    edge : float
+        Largest radius with metal all around, to the edge of the plate or the next hole [mm].
     """
 
     axis: np.ndarray
@@ -66,7 +66,7 @@ class Bore:
     inner: np.ndarray
     radius: float
     seat_radius: float
-    rim: float
+    edge: float
 
     @property
     def thickness(self) -> float:
@@ -146,7 +146,7 @@ def probe_hole(surface: Surface, point: np.ndarray, axis: np.ndarray, name: str,
         inner=point + inner * axis,
         radius=float(radii[start]),
         seat_radius=float(radii[full]),
-        rim=float(radii[end - 1] - radii[full]),
+        edge=float(radii[end - 1]),
     )
 
 

@@ -147,7 +147,6 @@ def drawn_plate(
         width=_width(surface, path, outward),
         thickness=thickness,
         clearance=(clearance, max([clearance, *gaps])),
-        rim=min(bore.rim for bore in bores),
     )
     return plate, tuple(bores)
 

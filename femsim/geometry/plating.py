@@ -163,9 +163,24 @@ def _put_drawn(
         for k, (bore, hole) in enumerate(zip(bores, plans, strict=True))
         if not hole.screw and bore.radius == 0.0
     )
-    plate = replace(plate, empty_holes=voids)
+    plate = replace(plate, empty_holes=voids, rim=_drawn_rim(bores, threads, drawn))
     struts = set() if filled is None else {strut.piece.name for strut in filled.struts}
     return plate, screws, filled, _remarks(plate, screws, plan.screws, to_cut, first, struts, parameters)
+
+
+def _drawn_rim(bores: Sequence[Bore], threads: Sequence[dict[str, float]], drawn: DrawnPlate) -> float:
+    """Least metal around the drawn seats, or around the screws where nothing is drawn [mm]."""
+    rims = [
+        bore.edge - max(bore.seat_radius, thread["diameter"] / 2) for bore, thread in zip(bores, threads, strict=True)
+    ]
+    worst = int(np.argmin(rims))
+    if rims[worst] <= 0.0:
+        place = placed(drawn.frame, bores[worst].outer)
+        raise GeometryError(
+            f"{drawn.name}: the metal around hole {worst + 1} at {place} ends {bores[worst].edge:.1f} mm from its "
+            f"axis, less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; move the axis into the plate"
+        )
+    return float(rims[worst])
 
 
 def _held_by(

@@ -152,7 +152,11 @@ def test_plan_prints_the_table(pipeline, tmp_path):
     def plan(scenario, hooks, output):
         assert output == tmp_path / "plans"
         return types.SimpleNamespace(
-            operation=None, plates=[PLATE], table=[PLANNED], warnings=["close to the cut"], picture=tmp_path / "plan.png"
+            operation=None,
+            plates=[PLATE],
+            table=[PLANNED],
+            warnings=["close to the cut"],
+            picture=tmp_path / "plan.png",
         )
 
     pipeline.plan = plan
@@ -160,7 +164,7 @@ def test_plan_prints_the_table(pipeline, tmp_path):
     assert result.exit_code == 0
     assert "in bone" in result.stdout
     assert " 9.1 " in result.stdout
-    assert "yes" in result.stdout
+    assert "3.9+3.6" in result.stdout
     assert "0.6-0.7" in result.stdout
     assert "plan.png" in result.stdout
     assert "warning: close to the cut" in result.stderr
