@@ -13,7 +13,14 @@ import typer
 
 from femsim import __version__
 from femsim.errors import ConvergenceError, InputError, Stopped
-from femsim.tables import comparison_columns, convergence_columns, plan_columns, screw_columns, text_table
+from femsim.tables import (
+    comparison_columns,
+    convergence_columns,
+    plan_columns,
+    plate_columns,
+    screw_columns,
+    text_table,
+)
 from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, quiet_libraries, say
 
 if TYPE_CHECKING:
@@ -119,6 +126,8 @@ def plan(file: ScenarioFile, output: Output = RUNS) -> None:
 
     scenario = _load(file)
     result = _with_hooks(lambda hooks: pipeline.plan(scenario, hooks, output))
+    say(text_table(plate_columns(result.plates)))
+    say("")
     say(text_table(plan_columns(result.table)))
     for warning in result.warnings:
         say(f"warning: {warning}", sys.stderr)

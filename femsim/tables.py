@@ -68,18 +68,23 @@ def screw_columns(rows: Sequence[Row]) -> list[Row]:
 
 
 def plan_columns(rows: Sequence[Row]) -> list[Row]:
-    """What a surgeon asks about every screw of a plan; lengths in mm."""
+    """What a surgeon asks about every screw of a plan; lengths in mm, the cortex near and far.
+
+    With two plates the hole is named by plate and number; with one it has the number of its screw.
+    """
+    one_plate = len({row.get("plate") for row in rows}) == 1
     return [
         {
             "screw": row.get("screw"),
+            **({} if one_plate else {"hole": f"{str(row.get('plate')).rpartition('-')[2]}/{row.get('hole')}"}),
             "stump": row.get("stump"),
-            "head at": _point(row.get("head")),
-            "length mm": _fixed(row.get("length")),
+            "head at mm": _point(row.get("head")),
+            "axis": _direction(row.get("axis")),
+            "long": _fixed(row.get("length")),
             "in bone": _fixed(row.get("length_in_bone")),
-            "cortex": _fixed(row.get("cortical_engagement")),
-            "bicortical": row.get("bicortical"),
+            "cortex": f"{_fixed(row.get('near_cortex'))}+{_fixed(row.get('far_cortex'))}",
             "to cut": _fixed(row.get("distance_to_cut")),
-            "plate gap": _span(row.get("plate_clearance")),
+            "gap": _fixed(row.get("gap_at_hole")),
         }
         for row in rows
     ]
@@ -106,11 +111,28 @@ _percent = _known(lambda value: f"{100 * value:.0f}")
 
 
 def _point(point: Sequence[float] | None) -> str:
-    return "-" if point is None else " ".join(f"{value:6.1f}" for value in point)
+    return "-" if point is None else " ".join(f"{value:5.1f}" for value in point)
 
 
-def _span(pair: Sequence[float] | None) -> str:
-    return "-" if pair is None else f"{pair[0]:.1f}-{pair[1]:.1f}"
+def _direction(axis: Sequence[float] | None) -> str:
+    return "-" if axis is None else " ".join(f"{value:5.2f}" for value in axis)
+
+
+def plate_columns(rows: Sequence[Row]) -> list[Row]:
+    """What a surgeon asks about every plate of a plan; lengths in mm."""
+    return [
+        {
+            "plate": row["plate"],
+            "made": row["finish"],
+            "long": f"{row['length']:.0f}",
+            "wide": _fixed(row["width"]),
+            "thick": _fixed(row["thickness"]),
+            "least gap": f"{row['clearance'][0]:.2f}",
+            "largest gap": f"{row['clearance'][1]:.2f}",
+            "metal beside seats": _fixed(row["metal_beside_seat"]),
+        }
+        for row in rows
+    ]
 
 
 def convergence_columns(rows: Sequence[Row]) -> list[Row]:

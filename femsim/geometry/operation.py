@@ -128,31 +128,56 @@ class Operation:
         return "LMOL" if site.point[0] > 0 else "RMOL"
 
     def table(self) -> list[dict[str, object]]:
-        """One row per screw for the plan: position, lengths, engagement, distances."""
+        """One row per screw for the plan: hole, position, lengths, engagement, distances."""
         rows: list[dict[str, object]] = []
+        before = {plate.name: sum(len(one.holes) for one in self.plates[:k]) for k, plate in enumerate(self.plates)}
         for screw in self.screws:
             plate = next(p for p in self.plates if p.name == screw.plate_name)
+            near, far = self.cortical_engagement(screw)
             rows.append(
                 {
                     "screw": screw.name,
+                    "plate": plate.name,
+                    "hole": int(screw.name.rpartition("-")[2]) - before[plate.name],
                     "stump": screw.stump,
                     "head": tuple(float(v) for v in np.round(screw.head, 2)),
                     "axis": tuple(float(v) for v in np.round(screw.axis, 4)),
                     "diameter": screw.diameter,
                     "length": screw.length,
                     "length_in_bone": round(screw.length_in_bone, 2),
-                    "cortical_engagement": round(self.cortical_engagement(screw), 2),
+                    "cortical_engagement": round(near + far, 2),
+                    "near_cortex": round(near, 2),
+                    "far_cortex": round(far, 2),
                     "bicortical": screw.bicortical,
                     "beyond_far_cortex": round(max(screw.length - screw.bone_exit, 0.0), 2),
                     "distance_to_cut": round(screw.distance_to_cut, 2),
+                    "gap_at_hole": round(screw.bone_entry - plate.thickness, 2),
                     "plate_clearance": tuple(round(float(c), 2) for c in plate.clearance),
                 }
             )
             rows[-1] |= {f"to_{one.name}": round(structure_gap(screw, one), 2) for one in self.structures}
         return rows
 
-    def cortical_engagement(self, screw: Screw) -> float:
-        """Length of a screw's axis that lies in the cortical shell of the jaw, or of its strut [mm]."""
+    def plate_table(self) -> list[dict[str, object]]:
+        """One row per plate for the plan [mm]."""
+        return [
+            {
+                "plate": plate.name,
+                "length": round(plate.length, 1),
+                "width": round(plate.width, 2),
+                "thickness": round(plate.thickness, 2),
+                "clearance": tuple(round(float(c), 2) for c in plate.clearance),
+                "metal_beside_seat": round(plate.rim, 2),
+            }
+            for plate in self.plates
+        ]
+
+    def cortical_engagement(self, screw: Screw) -> tuple[float, float]:
+        """Lengths of a screw's axis in the near and in the far cortex of the jaw, or of its strut [mm].
+
+        Where no cancellous bone lies between them, each takes half; a tip that ends in the near cortex engages no far
+        one.
+        """
         start, end = screw.bone_entry, min(screw.length, screw.bone_exit)
         axial = np.arange(start + CORTEX_STEP / 2, end, CORTEX_STEP)
         points = screw.head + axial[:, None] * screw.axis
@@ -160,7 +185,13 @@ class Operation:
             depth, thickness = self.graft.depth(points), np.full(len(points), self.graft.cortex)
         else:
             depth, thickness = -self.bone.signed_distance(points), self.cortical_thickness(points)
-        return float(np.count_nonzero((depth > 0) & (depth < thickness)) * CORTEX_STEP)
+        cortical = (depth > 0) & (depth < thickness)
+        total = float(np.count_nonzero(cortical) * CORTEX_STEP)
+        inside = np.flatnonzero(~cortical & (depth > 0))
+        if len(inside) == 0:
+            return (total / 2, total / 2) if screw.bicortical else (total, 0.0)
+        near = float(np.count_nonzero(cortical[: inside[0]]) * CORTEX_STEP)
+        return near, total - near
 
 
 @dataclass(frozen=True, eq=False)

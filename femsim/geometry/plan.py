@@ -9,13 +9,20 @@ import numpy as np
 
 from femsim.errors import InputError
 from femsim.geometry.arch import Arch
-from femsim.geometry.resection import Resection, resect_distances, resect_planes, resect_teeth
+from femsim.geometry.frame import Frame
+from femsim.geometry.resection import (
+    Resection,
+    resect_distances,
+    resect_planes,
+    resect_teeth,
+    resect_tooth_and_distance,
+)
 from femsim.geometry.surface import Surface
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentPlan:
-    """One segment to remove: by two teeth, by two distances along the arch, or by two planes.
+    """One segment to remove: by two teeth, by two distances along the arch, by one of each, or by two planes.
 
     Attributes
     ----------
@@ -23,6 +30,8 @@ class SegmentPlan:
         First and last tooth removed, FDI numbers.
     distances : (float, float), optional
         Arch coordinates of the two cuts, from the midline, positive on the left [mm].
+    tooth_and_distance : (int, float), optional
+        A tooth removed at one end, FDI number, and the arch coordinate of the cut at the other [mm].
     planes : two (point, normal) pairs, optional
         Cut planes in the anatomical frame [mm].
     side : ``"left"``, ``"right"``, ``"midline"``, optional
@@ -31,6 +40,7 @@ class SegmentPlan:
 
     teeth: tuple[int, int] | None = None
     distances: tuple[float, float] | None = None
+    tooth_and_distance: tuple[int, float] | None = None
     planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
     side: str | None = None
 
@@ -44,12 +54,15 @@ class SegmentPlan:
         GeometryError
             The segment cannot be cut there.
         """
-        if sum(way is not None for way in (self.teeth, self.distances, self.planes)) != 1:
+        ways = (self.teeth, self.distances, self.tooth_and_distance, self.planes)
+        if sum(way is not None for way in ways) != 1:
             raise InputError("resection: give a segment by two teeth, by two distances or by two planes, one of these")
         if self.teeth is not None:
             found = resect_teeth(surface, arch, *self.teeth)
         elif self.distances is not None:
             found = resect_distances(surface, arch, *self.distances)
+        elif self.tooth_and_distance is not None:
+            found = resect_tooth_and_distance(surface, arch, *self.tooth_and_distance)
         else:
             found = resect_planes(surface, arch, self.planes or ())
         if self.side is not None and self.side != found.side:
@@ -70,12 +83,15 @@ class HolePlan:
         Whether it holds a screw.
     length : ``"bicortical"``, ``"monocortical"`` or float, optional
         Instead of the plate's rule [mm].
+    diameter : float, optional
+        Outer thread diameter instead of that of the plate's screws [mm]; the thread keeps its depth.
     along, up : float
         Tilt of the screw towards the jaw's left along the plate and upwards, in degrees.
     """
 
     screw: bool = True
     length: str | float | None = None
+    diameter: float | None = None
     along: float = 0.0
     up: float = 0.0
 
@@ -89,11 +105,14 @@ class ScrewPlan:
     preset : str
         Name in card ``screws``.
     diameter, core : float, optional
-        Replace the preset [mm].
+        Replace the preset [mm]; when only the diameter is given the thread keeps its depth.
     length : ``"bicortical"``, ``"monocortical"`` or float
         Screw length [mm] from the plate's outer face to the tip.
     min_distance_to_cut : float, optional
         Of the first hole of a stump [mm]; card ``plates`` when left out.
+    whole_screw : bool
+        Whether the whole screw in bone keeps that distance; otherwise the hole does, and an axis that leans towards the
+        cut may come nearer, which is told.
     holes : mapping of int to HolePlan
         Holes that differ, by their number along the plate from the jaw's right to its left, starting at 1.
     """
@@ -103,6 +122,7 @@ class ScrewPlan:
     core: float | None = None
     length: str | float = "bicortical"
     min_distance_to_cut: float | None = None
+    whole_screw: bool = False
     holes: Mapping[int, HolePlan] = field(default_factory=dict)
 
 
@@ -150,6 +170,29 @@ class GraftPlan:
     gap: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnPlate:
+    """A plate drawn elsewhere: its closed surface and the axes of its holes.
+
+    Attributes
+    ----------
+    surface : Surface
+        In the anatomical frame [mm].
+    points, directions : ndarray, shape (h, 3)
+        A point on the axis of every hole, inside or near the metal [mm], and its direction into the bone.
+    frame : Frame
+        Of the file, so that messages name places as the user knows them.
+    name : str
+        For messages, usually the file's name.
+    """
+
+    surface: Surface
+    points: np.ndarray
+    directions: np.ndarray
+    frame: Frame
+    name: str
+
+
 @dataclass(frozen=True)
 class PlatePlan:
     """One plate.
@@ -166,6 +209,10 @@ class PlatePlan:
         Of the long edges [mm].
     wave : float
         How much farther off the original contour the plate runs over the defect [mm].
+    countersink : float, optional
+        Depth of the conical seat of a screw's head in the plate [mm]; a share of the thickness when left out.
+    drawn : DrawnPlate, optional
+        The plate itself; nothing else is read then but ``screws`` and ``countersink``.
     per_stump : int or tuple of int
         Holes in each bone piece, or in every piece from the mesial to the distal one (for a defect across the midline:
         from the right to the left one).
@@ -181,5 +228,7 @@ class PlatePlan:
     bridge_width: float | None = None
     edge_radius: float = 0.0
     wave: float = 0.0
+    countersink: float | None = None
+    drawn: DrawnPlate | None = None
     per_stump: int | tuple[int, ...] = 4
     screws: ScrewPlan = field(default_factory=ScrewPlan)

@@ -7,50 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from femsim.errors import GeometryError
+from femsim.geometry.hole import Hole
 from femsim.geometry.plan import PlatePlan
 from femsim.geometry.presets import preset_group
-from femsim.geometry.surface import Surface, cylinder_surface
+from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
 
 ROUNDEST = 0.4
 """Largest edge radius over the smaller side of the section; half would leave no flat side."""
-
-
-@dataclass(frozen=True, eq=False)
-class Hole:
-    """A hole through a plate that holds no screw: an endless cylinder.
-
-    Attributes
-    ----------
-    centre, axis : ndarray, shape (3,)
-        Centre at mid thickness [mm] and unit direction into the bone.
-    diameter : float
-        [mm].
-    """
-
-    centre: np.ndarray
-    axis: np.ndarray
-    diameter: float
-
-    def contains(self, points: np.ndarray) -> np.ndarray:
-        """Whether points, shape (n, 3), lie inside."""
-        local = np.asarray(points, dtype=float) - self.centre
-        return np.linalg.norm(local - np.outer(local @ self.axis, self.axis), axis=1) < self.diameter / 2
-
-    def wall_distance(self, points: np.ndarray, thickness: float) -> np.ndarray:
-        """Distance of points (n, 3) to the wall of the hole in a plate of this thickness [mm], shape (n,)."""
-        local = np.asarray(points, dtype=float) - self.centre
-        along = local @ self.axis
-        radial = np.linalg.norm(local - np.outer(along, self.axis), axis=1)
-        return np.hypot(np.maximum(np.abs(along) - thickness / 2, 0.0), radial - self.diameter / 2)
-
-    def cylinder(self, length: float, segments: int) -> Surface:
-        """Faceted cylinder of this length [mm] about the centre."""
-        first = np.cross(self.axis, np.eye(3)[np.argmin(np.abs(self.axis))])
-        first /= np.linalg.norm(first)
-        across = np.array([first, np.cross(self.axis, first)])
-        half = length / 2 * self.axis
-        return cylinder_surface(self.centre - half, self.centre + half, across, self.diameter, segments)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +40,8 @@ class Plate:
         Least and greatest distance from the inner face to bone that stays [mm].
     empty_holes : tuple of Hole
         Holes without a screw: voids in the plate.
+    rim : float
+        Least metal between the seat of a screw's head and the plate's edge or the next seat [mm].
     """
 
     name: str
@@ -88,6 +54,7 @@ class Plate:
     thickness: float
     clearance: tuple[float, float] = (np.inf, np.inf)
     empty_holes: tuple[Hole, ...] = ()
+    rim: float = np.inf
 
     @property
     def length(self) -> float:
@@ -174,6 +141,23 @@ def sweep_section(
     caps = np.vstack([fan[:, [0, 2, 1]], sides * (count - 1) + fan])
     surface = Surface(points, np.vstack([*triangles, caps]))
     return surface if surface.volume > 0 else Surface(points, surface.triangles[:, ::-1])
+
+
+def seat_depth(parameters: ParameterSet, plan: PlatePlan, thickness: float) -> float:
+    """Depth of the conical seat of a screw's head in a plate of this thickness [mm].
+
+    Raises
+    ------
+    GeometryError
+        Deeper than the plate is thick.
+    """
+    if plan.countersink is None:
+        return parameters["plates.countersink_share"] * thickness
+    if not 0.0 <= plan.countersink <= thickness:
+        raise GeometryError(
+            f"plate: countersink is {plan.countersink:g} mm, allowed are 0 to the thickness of {thickness:.3g} mm"
+        )
+    return float(plan.countersink)
 
 
 def plate_section(parameters: ParameterSet, plan: PlatePlan) -> dict[str, float]:

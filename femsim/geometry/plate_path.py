@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,7 +128,13 @@ class PlateSetting:
 
 
 def plan_plate(
-    surface: Surface, arch: Arch, resection: Resection, setting: PlateSetting, counts: tuple[int, ...], name: str
+    surface: Surface,
+    arch: Arch,
+    resection: Resection,
+    setting: PlateSetting,
+    counts: tuple[int, ...],
+    name: str,
+    farther: Mapping[str, float] | None = None,
 ) -> tuple[Plate, tuple[BonePiece, ...]]:
     """Bend a plate over the defects along the original buccal contour and place its holes on the bone that stays.
 
@@ -141,6 +148,8 @@ def plan_plate(
     counts : tuple of int
         Holes in every bone piece, by ascending arch coordinate.
     name : str
+    farther : mapping of str to float, optional
+        By how much more than ``first_hole`` the holes of a bone piece keep off its cuts [mm].
 
     Returns
     -------
@@ -160,7 +169,7 @@ def plan_plate(
             f"{HIGHEST:g} mm for this plate"
         )
     bent = _Bent.over(surface, arch, resection, setting, counts)
-    marks, pieces = _hole_marks(bent, resection, setting, counts)
+    marks, pieces = _hole_marks(bent, resection, setting, counts, farther or {})
     low, high = marks[0] - setting.end_margin, marks[-1] + setting.end_margin
     arc = bent.arc
     if low < arc[0] - 1e-9 or high > arc[-1] + 1e-9:
@@ -325,7 +334,7 @@ def _lifted(surface: Surface, base: np.ndarray, normal: np.ndarray, setting: Pla
 
 
 def _hole_marks(
-    bent: _Bent, resection: Resection, setting: PlateSetting, counts: tuple[int, ...]
+    bent: _Bent, resection: Resection, setting: PlateSetting, counts: tuple[int, ...], farther: Mapping[str, float]
 ) -> tuple[list[float], tuple[BonePiece, ...]]:
     """Arc lengths of the holes from right to left and the bone piece under each."""
     fine = np.arange(bent.arc[0], bent.arc[-1], HOLE_STEP)
@@ -344,7 +353,8 @@ def _hole_marks(
     under: list[BonePiece] = []
     for k, (piece, count) in enumerate(zip(resection.pieces, counts, strict=True)):
         part = np.arange(borders[k], borders[k + 1] + 1)
-        usable = fine[part[_room(piece, entry[part], normal[part]) >= setting.first_hole]]
+        wanted = setting.first_hole + farther.get(piece.name, 0.0)
+        usable = fine[part[_room(piece, entry[part], normal[part]) >= wanted]]
         if not count:
             continue
         steps = setting.pitch * np.arange(count)
@@ -352,7 +362,7 @@ def _hole_marks(
             placed = _centred(piece, usable, setting, count)
         elif len(usable) == 0:
             raise GeometryError(
-                f"plate: no room for a hole {setting.first_hole:g} mm from the cut on the {piece.name} stump; "
+                f"plate: no room for a hole {wanted:.3g} mm from the cut on the {piece.name} stump; "
                 "the stump is too short there, move the cut or change the plate's height"
             )
         else:

@@ -9,17 +9,29 @@ import numpy as np
 
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.arch import Arch
+from femsim.geometry.drawn_holes import Bore
+from femsim.geometry.drawn_plate import drawn_plate, hole_piece, placed
 from femsim.geometry.graft import Graft, joined, make_graft
-from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan
-from femsim.geometry.plate import Hole, Plate, section_directions
+from femsim.geometry.hole import Hole
+from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan
+from femsim.geometry.plate import Plate, seat_depth, section_directions
 from femsim.geometry.plate_path import PlateSetting, holes_on_struts, plan_plate
 from femsim.geometry.resection import BonePiece, Resection
-from femsim.geometry.screws import Screw, place_screw, screw_thread, spread_axes
+from femsim.geometry.screws import FARTHEST_ENTRY, Screw, place_screw, screw_thread, spread_axes
 from femsim.geometry.surface import Surface
 from femsim.parameters import ParameterSet
 
 SCREWS_PER_STUMP = (1, 8)
 """Holes per stump that a user may ask for."""
+
+KEEP_ROUNDS = 6
+"""Rounds in which holes are moved off a cut until their screws keep the wanted distance; two or three are needed."""
+
+KEEP_TOLERANCE = 0.05
+"""A screw nearer to the cut than asked by less than this [mm] stays where it is."""
+
+CLEARANCE_SLACK = 0.1
+"""A plate nearer to the bone than usual by more than this [mm] is told."""
 
 USUAL_SCREWS = 3
 """Fewer screws than this per stump are pointed out: three to four are usual."""
@@ -87,33 +99,166 @@ def put_plate(
     InputError, GeometryError
         What cannot be built, where, by how much and what to try.
     """
+    if plan.drawn is not None:
+        return _put_drawn(surface, arch, resection, parameters, plan, plan.drawn, name, first, graft)
     setting = PlateSetting.from_parameters(parameters, plan)
-    thread = screw_thread(parameters, plan.screws.preset, diameter=plan.screws.diameter, core=plan.screws.core)
-    thickest = THICKEST_SCREW * setting.width
-    if thread["diameter"] > thickest:
+    counts = _counts(plan.per_stump, resection)
+    farther: dict[str, float] = {}
+    for _ in range(KEEP_ROUNDS):
+        plate, pieces = plan_plate(surface, arch, resection, setting, counts, name, farther)
+        filled = None
+        if graft is not None:
+            filled = _filled(plate, resection, parameters, setting.standoff, graft)
+            plate, pieces = holes_on_struts(plate, pieces, filled, setting, graft.screws)
+        plans = _hole_plans(plan.screws, len(pieces))
+        threads = _threads(parameters, plan.screws, plans, setting.width)
+        struts = {} if filled is None else {strut.piece.name: strut.surface for strut in filled.struts}
+        bones = [struts.get(piece.name, surface) for piece in pieces]
+        screws = _screwed(bones, parameters, plate, pieces, plans, threads, plan.screws.length, first)
+        short = _too_near(screws, resection, setting.first_hole)
+        if not plan.screws.whole_screw or not short:
+            break
+        farther |= {piece: farther.get(piece, 0.0) + missing for piece, missing in short.items()}
+    plate = _with_holes(plate, parameters, plan, plans, threads, setting.pitch)
+    return plate, screws, filled, _remarks(plate, screws, plan.screws, setting.first_hole, first, struts, parameters)
+
+
+def _put_drawn(
+    surface: Surface,
+    arch: Arch,
+    resection: Resection,
+    parameters: ParameterSet,
+    plan: PlatePlan,
+    drawn: DrawnPlate,
+    name: str,
+    first: int,
+    graft: GraftPlan | None,
+) -> tuple[Plate, tuple[Screw, ...], Graft | None, tuple[str, ...]]:
+    """A plate drawn elsewhere: its holes say where the screws stand, nothing is turned but on demand."""
+    plans = _hole_plans(plan.screws, len(drawn.points))
+    plate, bores = drawn_plate(drawn, surface, arch, resection, plans, name)
+    threads = _threads(parameters, plan.screws, plans, plate.width)
+    filled = None if graft is None else _filled(plate, resection, parameters, parameters["plates.standoff"], graft)
+    held = [_held_by(bore, drawn, surface, resection, filled) for bore in bores]
+    missing = [
+        f"hole {k + 1} ({where})"
+        for k, ((where, piece, _), hole) in enumerate(zip(held, plans, strict=True))
+        if piece is None and hole.screw
+    ]
+    if missing:
         raise GeometryError(
-            f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {setting.width:g} mm wide, "
-            f"at most {thickest:.1f} mm are allowed; take thinner screws or a wider plate"
+            f"{drawn.name}: no bone for a screw under {' and '.join(missing)}; leave it empty with {{hole: .., screw: "
+            "false}} or move the axis"
         )
-    plate, pieces = plan_plate(surface, arch, resection, setting, _counts(plan.per_stump, resection), name)
-    filled = None
-    if graft is not None:
-        filled = _filled(plate, resection, parameters, setting, graft)
-        plate, pieces = holes_on_struts(plate, pieces, filled, setting, graft.screws)
-    plans = _hole_plans(plan.screws, len(pieces))
-    empty = tuple(
-        Hole(plate.holes[k], plate.hole_axes[k], thread["diameter"]) for k, hole in enumerate(plans) if not hole.screw
+    for piece in resection.pieces:
+        if not any(one is not None and one.name == piece.name for _, one, _ in held):
+            raise GeometryError(f"{drawn.name}: no hole lies over the {piece.name} stump; every stump needs a screw")
+    pieces = tuple(piece or resection.pieces[0] for _, piece, _ in held)
+    bones = [bone for _, _, bone in held]
+    screws = _screwed(bones, parameters, plate, pieces, plans, threads, plan.screws.length, first, turn=False)
+    wanted = plan.screws.min_distance_to_cut
+    to_cut = parameters["plates.min_distance_to_cut"] if wanted is None else wanted
+    voids = tuple(
+        Hole(plate.holes[k], plate.hole_axes[k], threads[k]["diameter"], plate.thickness)
+        for k, (bore, hole) in enumerate(zip(bores, plans, strict=True))
+        if not hole.screw and bore.radius == 0.0
     )
-    plate = replace(plate, empty_holes=empty)
-    struts = {} if filled is None else {strut.piece.name: strut.surface for strut in filled.struts}
-    bones = [struts.get(piece.name, surface) for piece in pieces]
-    screws = _screwed(bones, parameters, plate, pieces, plans, thread, plan.screws.length, first)
-    return plate, screws, filled, _remarks(plate, screws, plan.screws, setting.first_hole, first, struts)
+    plate = replace(plate, empty_holes=voids, rim=_drawn_rim(bores, threads, drawn))
+    struts = set() if filled is None else {strut.piece.name for strut in filled.struts}
+    return plate, screws, filled, _remarks(plate, screws, plan.screws, to_cut, first, struts, parameters)
 
 
-def _filled(
-    plate: Plate, resection: Resection, parameters: ParameterSet, setting: PlateSetting, plan: GraftPlan
-) -> Graft:
+def _drawn_rim(bores: Sequence[Bore], threads: Sequence[dict[str, float]], drawn: DrawnPlate) -> float:
+    """Least metal around the drawn seats, or around the screws where nothing is drawn [mm]."""
+    rims = [
+        bore.edge - max(bore.seat_radius, thread["diameter"] / 2) for bore, thread in zip(bores, threads, strict=True)
+    ]
+    worst = int(np.argmin(rims))
+    if rims[worst] <= 0.0:
+        place = placed(drawn.frame, bores[worst].outer)
+        raise GeometryError(
+            f"{drawn.name}: the metal around hole {worst + 1} at {place} ends {bores[worst].edge:.1f} mm from its "
+            f"axis, less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; move the axis into the plate"
+        )
+    return float(rims[worst])
+
+
+def _held_by(
+    bore: Bore, drawn: DrawnPlate, surface: Surface, resection: Resection, graft: Graft | None
+) -> tuple[str, BonePiece | None, Surface]:
+    """Place of a hole in words, the piece of bone its screw would hold in, and the surface of that bone."""
+    where = placed(drawn.frame, bore.outer)
+    for strut in () if graft is None else graft.struts:
+        if len(strut.surface.ray_hits(bore.inner, bore.axis, FARTHEST_ENTRY)):
+            return where, strut.piece, strut.surface
+    hits = surface.ray_hits(bore.inner, bore.axis, FARTHEST_ENTRY)
+    if len(hits) == 0:
+        return where, None, surface
+    return where, hole_piece(bore.inner + hits[0] * bore.axis, resection), surface
+
+
+def _threads(
+    parameters: ParameterSet, plan: ScrewPlan, plans: Sequence[HolePlan], width: float
+) -> list[dict[str, float]]:
+    """Thread of the screw in every hole; refused where it is too thick for the plate."""
+    threads = []
+    for hole in plans:
+        own = hole.diameter is not None
+        thread = screw_thread(
+            parameters,
+            plan.preset,
+            diameter=hole.diameter if own else plan.diameter,
+            core=None if own else plan.core,
+        )
+        if thread["diameter"] > THICKEST_SCREW * width:
+            raise GeometryError(
+                f"screws: a diameter of {thread['diameter']:g} mm does not fit a plate {width:.3g} mm wide, "
+                f"at most {THICKEST_SCREW * width:.1f} mm are allowed; take thinner screws or a wider plate"
+            )
+        threads.append(thread | {"head": max(thread["head"], thread["diameter"])})
+    return threads
+
+
+def _too_near(screws: Sequence[Screw], resection: Resection, wanted: float) -> dict[str, float]:
+    """Distance to the cut that is missing along the screws of every piece of bone [mm]."""
+    names = {piece.name for piece in resection.pieces}
+    missing: dict[str, float] = {}
+    for screw in screws:
+        if screw.stump in names and screw.distance_to_cut < wanted - KEEP_TOLERANCE:
+            missing[screw.stump] = max(missing.get(screw.stump, 0.0), wanted - screw.distance_to_cut)
+    return missing
+
+
+def _with_holes(
+    plate: Plate,
+    parameters: ParameterSet,
+    plan: PlatePlan,
+    plans: Sequence[HolePlan],
+    threads: Sequence[dict[str, float]],
+    pitch: float,
+) -> Plate:
+    """The plate with its empty holes as voids, and the metal left beside the seats of the heads."""
+    depth = seat_depth(parameters, plan, plate.thickness)
+    seats = [thread["head"] if depth > 0.0 else thread["diameter"] for thread in threads]
+    apart = [
+        float(np.linalg.norm(plate.holes[k] - plate.holes[k + 1])) - (seats[k] + seats[k + 1]) / 2
+        for k in range(len(seats) - 1)
+    ]
+    rim = min([(plate.width - max(seats)) / 2, *apart])
+    if rim <= 0.0:
+        raise GeometryError(
+            f"{plate.name}: seats of {max(seats):g} mm leave no metal in a plate {plate.width:g} mm wide with a pitch "
+            f"of {pitch:g} mm; take thinner screws, a wider plate or a larger pitch"
+        )
+    empty = tuple(
+        Hole(plate.holes[k], plate.hole_axes[k], threads[k]["diameter"], plate.thickness, seats[k], depth)
+        for k, hole in enumerate(plans)
+        if not hole.screw
+    )
+    return replace(plate, empty_holes=empty, rim=float(rim))
+
+
+def _filled(plate: Plate, resection: Resection, parameters: ParameterSet, clearance: float, plan: GraftPlan) -> Graft:
     low, high = STRUTS
     if not low <= plan.struts <= high:
         raise GeometryError(f"graft: {plan.struts} struts in a defect, allowed are {low} to {high}")
@@ -128,7 +273,7 @@ def _filled(
             parameters,
             plan,
             inner_face=plate.thickness / 2,
-            clearance=setting.standoff,
+            clearance=clearance,
             first=1 + k * plan.struts,
         )
         for k, segment in enumerate(resection.segments)
@@ -166,9 +311,10 @@ def _screwed(
     plate: Plate,
     pieces: tuple[BonePiece, ...],
     plans: Sequence[HolePlan],
-    thread: dict[str, float],
+    threads: Sequence[dict[str, float]],
     length: str | float,
     first: int,
+    turn: bool = True,
 ) -> tuple[Screw, ...]:
     used = [k for k, hole in enumerate(plans) if hole.screw]
     for piece in dict.fromkeys(piece.name for piece in pieces):
@@ -176,16 +322,17 @@ def _screwed(
             raise GeometryError(f"screws: every hole of the {piece} stump is empty; leave at least one screw in it")
     heads = plate.holes - plate.hole_axes * plate.thickness / 2
     asked = _tilted(plate, plans, parameters)
-    free = np.array([plans[k].along == 0.0 and plans[k].up == 0.0 for k in used])
+    free = np.array([turn and plans[k].along == 0.0 and plans[k].up == 0.0 for k in used])
     held_pieces = [pieces[k] for k in used]
     under = [bones[k] for k in used]
-    axes = spread_axes(under, parameters, heads[used], asked[used], thread, held_pieces, free)
+    thickest = max((threads[k] for k in used), key=lambda thread: thread["diameter"])
+    axes = spread_axes(under, parameters, heads[used], asked[used], thickest, held_pieces, free)
     screws = []
     for k, axis in zip(used, axes, strict=True):
         screw = place_screw(
             bones[k],
             parameters,
-            thread,
+            threads[k],
             name=f"screw-{first + k}",
             head=heads[k],
             axis=axis,
@@ -230,9 +377,22 @@ def _tilted(plate: Plate, plans: Sequence[HolePlan], parameters: ParameterSet) -
 
 
 def _remarks(
-    plate: Plate, screws: tuple[Screw, ...], plan: ScrewPlan, to_cut: float, first: int, struts: Collection[str]
+    plate: Plate,
+    screws: tuple[Screw, ...],
+    plan: ScrewPlan,
+    to_cut: float,
+    first: int,
+    struts: Collection[str],
+    parameters: ParameterSet,
 ) -> tuple[str, ...]:
     remarks = []
+    if plate.clearance[0] < parameters["plates.least_clearance"] - CLEARANCE_SLACK:
+        remarks.append(
+            f"{plate.name}: comes within {plate.clearance[0]:.2f} mm of the bone; locking plates stand at least "
+            f"{parameters['plates.least_clearance']:g} mm off"
+        )
+    if plate.rim < parameters["plates.least_rim"]:
+        remarks.append(f"{plate.name}: only {plate.rim:.1f} mm of metal beside the seat of a screw's head")
     holes = {screw.name: int(screw.name.rpartition("-")[2]) - first + 1 for screw in screws}
     for screw in screws:
         number = holes[screw.name]

@@ -31,6 +31,10 @@ MIDLINE_SLACK = 0.5
 STEEPEST_CUT = 0.5
 """Least cosine between a cut's normal and the arch's tangent: a cut up to 60 degrees oblique is possible."""
 
+MOST_SIDEWAYS = 0.5
+"""Largest cosine between the normal of a cut through the ramus and the buccal direction; a larger one would split the
+ramus into an inner and an outer plate instead of cutting across it."""
+
 
 @dataclass(frozen=True, eq=False)
 class CutPlane:
@@ -64,11 +68,15 @@ class Segment:
         Arch coordinates of the two cuts [mm], ascending.
     words : str
         What was removed, for messages.
+    reach : tuple of float
+        Arch coordinates between which the planes are trusted [mm]; without an end where a cut lies across the ramus,
+        because behind it there is no other bone.
     """
 
     cuts: tuple[CutPlane, CutPlane]
     span: tuple[float, float]
     words: str
+    reach: tuple[float, float]
 
     @property
     def length(self) -> float:
@@ -81,7 +89,7 @@ class Segment:
 
     def near(self, s: np.ndarray) -> np.ndarray:
         """Whether arch coordinates [mm] lie where the planes are trusted."""
-        return (s > self.span[0] - GATE_MARGIN) & (s < self.span[1] + GATE_MARGIN)
+        return (s > self.reach[0]) & (s < self.reach[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +261,28 @@ def resect_distances(surface: Surface, arch: Arch, first: float, last: float) ->
     return _resection(surface, arch, _across(arch, low, high), f"the part from {low:g} to {high:g} mm")
 
 
+def resect_tooth_and_distance(surface: Surface, arch: Arch, tooth: int, distance: float) -> Resection:
+    """Remove the segment between a tooth, included, and an arch coordinate.
+
+    Parameters
+    ----------
+    tooth : int
+        FDI number.
+    distance : float
+        From the midline along the arch [mm], positive on the left.
+
+    Raises
+    ------
+    InputError
+        No such lower tooth.
+    GeometryError
+        A cut does not meet the bone, or the two nearly coincide.
+    """
+    edges = [arch.tooth(tooth)[0], arch.tooth(tooth)[2], float(distance)]
+    words = f"the part from tooth {tooth} to {distance:g} mm"
+    return _resection(surface, arch, _across(arch, min(edges), max(edges)), words)
+
+
 def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Resection:
     """Remove the segment between two planes, each ``(point near the bone, normal of either sense)``.
 
@@ -274,20 +304,31 @@ def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarra
         )
     order = np.argsort(s)
     cuts = []
-    for k, sign in zip(order, (1.0, -1.0), strict=True):
+    for k, other, sign in zip(order, order[::-1], (1.0, -1.0), strict=True):
         normal = np.asarray(planes[k][1], dtype=float)
         size = float(np.linalg.norm(normal))
         if not 0.0 < size < np.inf:
             raise InputError(f"resection: plane {k + 1} has the normal {normal.tolist()}; give it a direction")
         normal = normal / size
         along = float(normal @ arch.tangent(s[k : k + 1])[0])
-        if abs(along) < STEEPEST_CUT:
+        if abs(along) >= STEEPEST_CUT:
+            cuts.append(CutPlane(points[k], normal * sign * np.sign(along)))
+            continue
+        if not _across_ramus(arch, points[k], float(s[k]), float(s[other]), normal):
             raise GeometryError(
                 f"resection: plane {k + 1} stands {np.degrees(np.arccos(abs(along))):.0f} degrees off the arch's "
-                f"cross-section, at most {np.degrees(np.arccos(STEEPEST_CUT)):.0f} are allowed; turn it across the jaw"
+                f"cross-section, at most {np.degrees(np.arccos(STEEPEST_CUT)):.0f} are allowed in front of the ramus; "
+                "turn it across the jaw"
             )
-        cuts.append(CutPlane(points[k], normal * sign * np.sign(along)))
+        cuts.append(CutPlane(points[k], normal * np.sign((points[other] - points[k]) @ normal)))
     return _resection(surface, arch, (cuts[0], cuts[1]), "the part between two planes")
+
+
+def _across_ramus(arch: Arch, point: np.ndarray, s: float, other: float, normal: np.ndarray) -> bool:
+    """Whether a plane at arch coordinate s cuts the ramus from front to back, behind the other cut on its side."""
+    behind = arch.tooth_edges[int(s > 0)][-1]
+    sideways = abs(float(normal @ arch.normal(np.array([s]))[0]))
+    return abs(s) > behind and s * (s - other) > 0 and sideways <= MOST_SIDEWAYS
 
 
 def _across(arch: Arch, low: float, high: float) -> tuple[CutPlane, CutPlane]:
@@ -304,24 +345,28 @@ def _resection(surface: Surface, arch: Arch, cuts: tuple[CutPlane, CutPlane], wo
             f"resection: the cuts are {span[1] - span[0]:.1f} mm apart, at least {SHORTEST_SEGMENT:g} mm are needed"
         )
     first, second = (_centred(surface, arch, cut, s) for cut, s in zip(cuts, span, strict=True))
-    return Resection(arch, (Segment((first, second), (float(span[0]), float(span[1])), words),))
+    steep = np.abs(np.einsum("ij,ij->i", [first.normal, second.normal], arch.tangent(span))) < STEEPEST_CUT
+    reach = -np.inf if steep[0] else span[0] - GATE_MARGIN, np.inf if steep[1] else span[1] + GATE_MARGIN
+    segment = Segment((first, second), (float(span[0]), float(span[1])), words, (float(reach[0]), float(reach[1])))
+    return Resection(arch, (segment,))
 
 
 def _centred(surface: Surface, arch: Arch, cut: CutPlane, s: float) -> CutPlane:
-    """Return the same plane with its point in the middle of the bone section there.
-
-    A plane whose normal is upright would leave its section without an upward direction; such a plane is refused before.
-    """
+    """Return the same plane with its point in the middle of the bone section there."""
     section = np.asarray(surface.polydata.slice(normal=cut.normal, origin=cut.point).points, dtype=float)
+    tangent = arch.tangent(np.array([s]))[0]
+    across_ramus = abs(float(cut.normal @ tangent)) < STEEPEST_CUT
     if len(section):
         here, n, _ = arch.locate(section)
-        section = section[(np.abs(here - s) < GATE_MARGIN) & (np.abs(n) < FARTHEST_BESIDE)]
+        near = here * s > 0 if across_ramus else np.abs(here - s) < GATE_MARGIN
+        section = section[near & (np.abs(n) < FARTHEST_BESIDE)]
     if len(section) < 3:
         x, y, z = cut.point
         raise GeometryError(
             f"resection: the cut plane through ({x:.1f}, {y:.1f}, {z:.1f}) mm does not meet the bone; check the planes"
         )
-    up = np.array([0.0, 0.0, 1.0])
+    # The section's long direction is upright, in a cut across the ramus along the jaw.
+    up = tangent if across_ramus else np.array([0.0, 0.0, 1.0])
     up = up - (up @ cut.normal) * cut.normal
     up /= np.linalg.norm(up)
     axes = np.stack([np.cross(up, cut.normal), up])

@@ -149,7 +149,9 @@ def segment_distance(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndar
 def screw_thread(
     parameters: ParameterSet, preset: str, *, diameter: float | None = None, core: float | None = None
 ) -> dict[str, float]:
-    """Outer diameter, core and pitch of a preset [mm], each replaced where given.
+    """Outer diameter, core, pitch and head of a preset [mm]; diameter and core replaced where given.
+
+    A diameter given without a core keeps the depth of the preset's thread.
 
     Raises
     ------
@@ -159,7 +161,9 @@ def screw_thread(
         A diameter out of its range, or a core that is not thinner than the thread.
     """
     thread = preset_group(parameters, "screws", preset, "core")
+    depth = thread["diameter"] - thread["core"]
     thread["diameter"] = thread["diameter"] if diameter is None else float(diameter)
+    thread["core"] = thread["diameter"] - depth if diameter is not None else thread["core"]
     thread["core"] = thread["core"] if core is None else float(core)
     if not 1.0 <= thread["diameter"] <= 5.0:
         raise GeometryError(f"screws: diameter is {thread['diameter']:g} mm, allowed are 1 to 5 mm")

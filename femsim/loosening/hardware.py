@@ -89,15 +89,40 @@ class Part:
     material : FatigueMaterial
     knock_down : float
         Factor on the fatigue strength, 0 < f <= 1 (hand bending, printed surface: multiply them).
+    finish : str
+        How it was made, in words for tables; empty where nothing is said.
     """
 
     name: str
     material: FatigueMaterial
     knock_down: float = 1.0
+    finish: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.knock_down <= 1.0:
             raise InputError(f"part {self.name!r}: the knock-down factor is {self.knock_down}, it must be in (0, 1]")
+
+
+FINISH_WORDS = {"bent": "bent by hand", "milled": "milled", "printed": "as printed"}
+
+
+def plate_part(name: str, finish: str, parameters: ParameterSet) -> Part:
+    """A plate by the way it was made.
+
+    Parameters
+    ----------
+    name : str
+    finish : str
+        ``bent`` by hand or ``milled`` to its shape, both of commercially pure titanium; ``printed``, the alloy with its
+        surface as printed.
+    parameters : ParameterSet
+        Card ``loosening``.
+    """
+    words = FINISH_WORDS[finish]
+    if finish == "printed":
+        return Part(name, FatigueMaterial.alloy(parameters), parameters["loosening.printed_knock_down"], words)
+    knock_down = parameters["loosening.bending_knock_down"] if finish == "bent" else 1.0
+    return Part(name, FatigueMaterial.pure(parameters), knock_down, words)
 
 
 def equivalent_amplitude(peak: Array, valley: Array, ultimate: float) -> Array:
@@ -236,7 +261,8 @@ class HardwareFatigue:
             rows.append(
                 {
                     "part": part.name,
-                    "material": part.material.name,
+                    "material": f"{part.material.name}, {part.finish}" if part.finish else part.material.name,
+                    "knock_down": part.knock_down,
                     "stress_peak_mpa": peak,
                     "yield_mpa": part.material.yield_stress,
                     "yield_margin": part.material.yield_stress / peak if peak > 0.0 else np.inf,

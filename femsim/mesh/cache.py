@@ -63,7 +63,7 @@ def _shaping_arrays(operation: Operation) -> list[np.ndarray]:
     if operation.graft is not None:
         arrays += [body.points for body in operation.graft.bodies]
     for plate in operation.plates:
-        arrays += [np.array([*hole.centre, *hole.axis, hole.diameter]) for hole in plate.empty_holes]
+        arrays += [hole.plug(0.0, 6).points for hole in plate.empty_holes]
     for screw in operation.screws:
         arrays.append(np.concatenate([screw.head, screw.axis, [screw.length, screw.diameter]]).astype(float))
     if operation.resection is not None:

@@ -62,7 +62,7 @@ def exact_plate_volume(operation: Operation) -> float:
     """Volume of the plates without empty holes and without the screws in them [mm3]."""
     total = sum(plate.surface.volume for plate in operation.plates)
     for plate in operation.plates:
-        total -= sum(np.pi / 4 * hole.diameter**2 * plate.thickness for hole in plate.empty_holes)
+        total -= sum(hole.volume for hole in plate.empty_holes)
     for screw in operation.screws:
         axial = (np.arange(AXIAL_SAMPLES) + 0.5) / AXIAL_SAMPLES * screw.length
         radial = (np.arange(RADIAL_SAMPLES) + 0.5) / RADIAL_SAMPLES * 0.5 * screw.diameter

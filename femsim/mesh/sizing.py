@@ -186,7 +186,7 @@ class EdgeLength:
                 length = np.minimum(length, edge + sizing.growth * away)
         for plate in operation.plates:
             for hole in plate.empty_holes:
-                to_screws = np.minimum(to_screws, hole.wall_distance(points, plate.thickness))
+                to_screws = np.minimum(to_screws, hole.wall_distance(points))
         return np.minimum(length, sizing.near_screws + sizing.growth * to_screws)
 
 

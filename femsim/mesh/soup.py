@@ -20,7 +20,7 @@ COARSE_ENOUGH = 2000
 REDUCTIONS = (0.9, 0.85, 0.8, 0.7, 0.6, 0.45, 0.3)
 # A cut sheet ends this far outside the bone so that it cuts cleanly through the surface [mm].
 SHEET_MARGIN = 2.0
-# The cylinder of an empty hole ends this far outside the plate [mm]; the bone may be 0.3 mm away.
+# The surface of an empty hole ends this far outside the plate [mm]; the bone may be 0.3 mm away.
 HOLE_MARGIN = 0.2
 # Side step by which the two sides of a cut plane are told apart [mm].
 SIDE_STEP = 0.02
@@ -95,10 +95,6 @@ def build_soup(operation: Operation, bone: Surface, segments: int) -> Surface:
     """
     screws = [screw.cylinder(segments) for screw in operation.screws]
     plates = [plate.surface for plate in operation.plates]
-    holes = [
-        hole.cylinder(plate.thickness + 2 * HOLE_MARGIN, segments)
-        for plate in operation.plates
-        for hole in plate.empty_holes
-    ]
+    holes = [hole.plug(HOLE_MARGIN, segments) for plate in operation.plates for hole in plate.empty_holes]
     graft = () if operation.graft is None else operation.graft.bodies
     return merge_surfaces([bone, *graft, *plates, *holes, *screws, *cut_sheets(operation, bone)])

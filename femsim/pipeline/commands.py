@@ -26,6 +26,7 @@ class PlanResult:
     """Outcome of :func:`plan`."""
 
     operation: Operation
+    plates: list[dict[str, object]]
     table: list[dict[str, object]]
     warnings: list[str]
     picture: Path | None
@@ -58,7 +59,10 @@ def plan(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("ru
             picture = folder / "pictures" / "operation.png"
         except FemsimError as error:
             hooks.note(str(error))
-    return PlanResult(operation, operation.table(), [*operation.warnings, *operation.dropped], picture)
+    plates = [
+        row | {"finish": plate.finish} for row, plate in zip(operation.plate_table(), scenario.plates, strict=True)
+    ]
+    return PlanResult(operation, plates, operation.table(), [*operation.warnings, *operation.dropped], picture)
 
 
 def mesh(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("runs")) -> MeshResult:

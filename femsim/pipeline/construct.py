@@ -26,7 +26,7 @@ from femsim.interface.tightening import tightened
 from femsim.loosening.case import LooseningCase, StressRecovery
 from femsim.loosening.chewing import Chewer, Chewing
 from femsim.loosening.criteria import LooseCriteria
-from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, PartStress
+from femsim.loosening.hardware import FatigueMaterial, HardwareFatigue, Part, PartStress, plate_part
 from femsim.loosening.rates import LooseningConstants
 from femsim.loosening.spectrum import HealingSpectrum, Task
 from femsim.mesh.cache import cached_mesh, mesh_key
@@ -339,10 +339,11 @@ def hardware_places(setting: Setting, model: StaticModel) -> tuple[StressPlaces,
 def hardware_parts(setting: Setting) -> list[Part]:
     """Plates and screws with their fatigue constants."""
     parameters, operation = setting.parameters, setting.operation
-    bent = parameters["loosening.bending_knock_down"]
-    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
-    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
-    return parts + [Part(screw.name, alloy) for screw in operation.screws]
+    finishes = [plate.finish for plate in setting.scenario.plates]
+    parts = [
+        plate_part(plate.name, finish, parameters) for plate, finish in zip(operation.plates, finishes, strict=True)
+    ]
+    return parts + [Part(screw.name, FatigueMaterial.alloy(parameters)) for screw in operation.screws]
 
 
 def hardware_fatigue(

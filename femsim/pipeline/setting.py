@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from femsim.geometry.bench_block import bench_block
+from femsim.geometry.drawn_holes import read_hole_table
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.plan import GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan, Structure
+from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan, Structure
 from femsim.geometry.shape import MandibleShape
+from femsim.geometry.surface import read_surface
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
 from femsim.pipeline.courses import courses_of, laws_of
@@ -121,9 +123,9 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
     resection = scenario.resection
     assert resection is not None  # the schema refuses a jaw without a resection
     middles, second, graft = len(resection.parts) - 1, scenario.second_plate, scenario.graft
-    plates = [_plate(scenario.plate, scenario.screws, middles)]
+    plates = [_plate(scenario.plate, scenario.screws, middles, _drawn(scenario, "plate", bone))]
     if second is not None:
-        plates.append(_plate(second, second.screws, middles))
+        plates.append(_plate(second, second.screws, middles, _drawn(scenario, "second_plate", bone)))
     return plan_operation(
         bone,
         parameters,
@@ -138,12 +140,29 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
     )
 
 
-def _plate(plate: PlateSection, screws: Screws, middles: int = 0) -> PlatePlan:
+def _drawn(scenario: Scenario, key: str, jaw: Jaw) -> DrawnPlate | None:
+    """A plate drawn elsewhere, brought from the frame of the jaw's file into the anatomical one."""
+    path = scenario.files.get((key, "surface"))
+    if path is None:
+        return None
+    table = scenario.files.get((key, "holes"))
+    if table is not None:
+        points, directions = read_hole_table(table)
+    else:
+        holes = getattr(scenario, key).holes
+        points, directions = (np.array([getattr(hole, name) for hole in holes]) for name in ("point", "direction"))
+    frame = jaw.frame
+    surface = read_surface(path).transformed(frame.rotation, -frame.rotation @ frame.origin)
+    return DrawnPlate(surface, frame.to_anatomical(points), directions @ frame.rotation.T, frame, path.name)
+
+
+def _plate(plate: PlateSection, screws: Screws, middles: int = 0, drawn: DrawnPlate | None = None) -> PlatePlan:
     """One plate as the geometry takes it, on a jaw with ``middles`` pieces of bone between removed segments."""
     count = screws.per_stump
     middle = count.mesial if count.middle is None else count.middle
     holes = {
-        hole.hole: HolePlan(screw=hole.screw, length=hole.length, along=hole.along, up=hole.up) for hole in screws.holes
+        hole.hole: HolePlan(screw=hole.screw, length=hole.length, diameter=hole.diameter, along=hole.along, up=hole.up)
+        for hole in screws.holes
     }
     return PlatePlan(
         preset=plate.preset,
@@ -155,11 +174,15 @@ def _plate(plate: PlateSection, screws: Screws, middles: int = 0) -> PlatePlan:
         bridge_width=plate.bridge_width,
         edge_radius=plate.edge_radius,
         wave=plate.wave,
+        countersink=plate.countersink,
+        drawn=drawn,
         per_stump=(count.mesial, *[middle] * middles, count.distal),
         screws=ScrewPlan(
             preset=screws.preset,
+            diameter=screws.diameter,
             length=screws.length,
             min_distance_to_cut=screws.minimal_distance_to_cut,
+            whole_screw=screws.distance_measured == "along_screw",
             holes=holes,
         ),
     )
@@ -171,7 +194,13 @@ def _segment(part: Segment, jaw: Jaw) -> SegmentPlan:
         (jaw.frame.to_anatomical(np.array(plane.point)), jaw.frame.rotation @ np.array(plane.normal))
         for plane in part.planes
     ]
-    return SegmentPlan(teeth=part.teeth, distances=part.distances, planes=planes, side=part.side)
+    return SegmentPlan(
+        teeth=part.teeth,
+        distances=part.distances,
+        tooth_and_distance=part.tooth_and_distance,
+        planes=planes,
+        side=part.side,
+    )
 
 
 def _tissue(scenario: Scenario, parameters: ParameterSet, courses: tuple[Course, ...]) -> JawTissue:

@@ -22,7 +22,9 @@ BONE, TITANIUM, REMOVED, LOOSE, HOLE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b
 SIZE = (1400, 1000)
 ASPECT = SIZE[0] / SIZE[1]
 LABEL_HEIGHT = 6.5
-"""Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
+"""Labels stand this far beside the screw heads [mm], clear of a plate of usual width."""
+STEEP = 0.5
+"""A plate steeper than this cosine has its labels in front of it."""
 HEAD_RAISED = 0.25
 """Screws are drawn this far out of the plate [mm]."""
 HOLE_PROUD = 0.1
@@ -272,14 +274,12 @@ def _draw_hardware(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.Pol
 
 def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
     loose = {row["screw"]: bool(row["loose"]) for row in run.screws}
-    away = outward(surfaces["bone"], surfaces["plate"])
+    places = _beside(run.record["operation"]["screws"], outward(surfaces["bone"], surfaces["plate"]))
     for wanted, colour in ((False, "#111111"), (True, LOOSE)):
         chosen = [screw for screw in run.record["operation"]["screws"] if loose.get(screw["name"], False) is wanted]
         if chosen:
-            heads = np.array([screw["head"] for screw in chosen])
-            places = heads + 3.0 * away + np.array([0.0, 0.0, LABEL_HEIGHT])
             plotter.add_point_labels(
-                places,
+                np.array([places[screw["name"]] for screw in chosen]),
                 [screw["name"].removeprefix("screw-") for screw in chosen],
                 font_size=26,
                 text_color=colour,
@@ -290,6 +290,21 @@ def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.Poly
                 show_points=False,
                 always_visible=True,
             )
+
+
+def _beside(screws: list[dict[str, Any]], away: np.ndarray) -> dict[str, np.ndarray]:
+    """Place of every screw's label: above the plate, or in front of it where it runs up the ramus."""
+    heads = np.array([screw["head"] for screw in screws])
+    places = {}
+    for k, screw in enumerate(screws):
+        row = [j for j in (k - 1, k, k + 1) if 0 <= j < len(screws) and screws[j]["stump"] == screw["stump"]]
+        along = heads[row[-1]] - heads[row[0]]
+        across = np.cross(along, away) if len(row) > 1 else np.array([0.0, 0.0, 1.0])
+        across /= max(float(np.linalg.norm(across)), FLAT)
+        upright = abs(across[2]) < STEEP
+        across *= -np.sign(across[1]) if upright else np.sign(across[2])
+        places[screw["name"]] = heads[k] + 3.0 * away + LABEL_HEIGHT * across
+    return places
 
 
 def _bar(title: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ LIMITS = (
 
 HARDWARE_NOTE = (
     "Stresses at the full bite force, averaged over 1 mm³, in screws referred to the thread core. Basquin's law with "
-    "Goodman's mean-stress correction and Miner's sum; the plate with the knock-down of bending by hand."
+    "Goodman's mean-stress correction and Miner's sum; plates with the knock-down of their "
+    "finish: bent by hand, or as printed; none when milled. A printed plate is taken as the alloy."
 )
 
 

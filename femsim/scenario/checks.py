@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Jaw, Loading, Resection, Scenario, Screws, SecondPlate, Source
+from femsim.scenario.schema import Jaw, Loading, Plate, Resection, Scenario, Screws, SecondPlate, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -37,6 +37,7 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
         yield from _bench(parts)
     else:
         yield from _teeth_that_are_gone(parts)
+    yield from _drawn_plates(parts, source)
     for path, screws in _all_screws(parts):
         yield from _middle_screws(parts.get("resection"), screws, path)
 
@@ -47,6 +48,25 @@ def _all_screws(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, Scre
         yield ("screws",), screws
     if isinstance(second, SecondPlate):
         yield ("second_plate", "screws"), second.screws
+
+
+def _drawn_plates(parts: dict[str, BaseModel | None], source: Source) -> Iterator[tuple[Path, str]]:
+    """Files of drawn plates, and keys that their own holes leave unread."""
+    for path, screws in _all_screws(parts):
+        key = "plate" if path == ("screws",) else "second_plate"
+        plate = parts.get(key)
+        if not isinstance(plate, Plate) or plate.surface is None:
+            continue
+        for name in ("surface", "holes"):
+            file = getattr(plate, name)
+            if isinstance(file, str) and not (source.folder / file).is_file():
+                yield (key, name), f"no file {file!r} in {source.folder}"
+        for name in ("per_stump", "distance_measured"):
+            if name in screws.model_fields_set:
+                yield (*path, name), "the holes of the drawn plate say where its screws stand; remove this key"
+        graft = parts.get("graft")
+        if key == "plate" and graft is not None and "screws" in graft.model_fields_set:
+            yield ("graft", "screws"), "the holes of the drawn plate say where its screws stand; remove this key"
 
 
 def _middle_screws(resection: BaseModel | None, screws: Screws, path: Path) -> Iterator[tuple[Path, str]]:
@@ -68,6 +88,8 @@ def _resection_and_jaw(jaw: Jaw, resection: BaseModel | None) -> Iterator[tuple[
 
 def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
     plate, screws = parts.get("plate"), parts.get("screws")
+    if isinstance(plate, Plate) and plate.surface is not None:
+        yield ("plate", "surface"), "the bench block takes a straight plate of a preset; remove this key"
     if plate is not None and "height" in plate.model_fields_set:
         yield ("plate", "height"), "the bench block has no lower border and does not read plate.height; remove it"
     if isinstance(screws, Screws):
@@ -75,6 +97,8 @@ def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
         if number.mesial != number.distal or number.mesial > MOST_SCREWS_ON_BENCH:
             text = f"the bench block takes one number for both blocks, 1 to {MOST_SCREWS_ON_BENCH}"
             yield ("screws", "per_stump"), text
+        if "distance_measured" in screws.model_fields_set:
+            yield ("screws", "distance_measured"), "the screws of the bench block stand upright; remove this key"
         if screws.holes:
             yield ("screws", "holes"), "the bench block does not read single holes; remove this key"
     if parts.get("graft") is not None:
@@ -128,7 +152,7 @@ def notices(scenario: Scenario) -> Iterator[str]:
     """Yield sentences about values that are allowed but unusual."""
     at = scenario.source.at
     fewest = min(scenario.screws.per_stump.mesial, scenario.screws.per_stump.distal)
-    if fewest < USUAL_SCREWS and scenario.jaw.bench_block is None:
+    if fewest < USUAL_SCREWS and scenario.plate.surface is None and scenario.jaw.bench_block is None:
         yield f"{at(('screws', 'per_stump'))}: {fewest} screws per stump are fewer than the usual {USUAL_SCREWS}"
     thickness, width = scenario.plate.thickness, scenario.plate.width
     if thickness > width:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 from pydantic.functional_validators import BeforeValidator
@@ -34,6 +34,10 @@ def _preset(card: str, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
 
 
 PlatePreset = Annotated[str, *_preset("plates", "reconstruction-2.5")]
+Finish = Literal["bent", "milled", "printed"]
+"""How a plate was made: bent by hand in the operating room, milled to its shape, or printed and left as printed."""
+CUSTOM = "patient-specific-2.5"
+"""The preset of plates that are made for one patient; drawn plates have no other."""
 ScrewPreset = Annotated[str, *_preset("screws", "locking-2.4")]
 
 
@@ -43,3 +47,8 @@ def plate_value(key: str) -> Any:
         default_factory=lambda plate: cards()[f"plates.{plate['preset']}.{key}"],
         json_schema_extra={"default_from": "preset"},
     )
+
+
+def usual_finish(plate: dict[str, Any]) -> Finish:
+    """Patient-specific plates are printed unless said otherwise; plates from the shelf are bent by hand."""
+    return "printed" if plate.get("preset") == CUSTOM else "bent"

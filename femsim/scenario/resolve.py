@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from femsim.scenario.schema import Scenario
+from femsim.scenario.schema import SWEPT_ONLY, Scenario
 
 KeyPath = tuple[str | int, ...]
 SHOWN_WHEN_ABSENT = ("resection", "irradiation")
@@ -70,6 +70,15 @@ def _content(scenario: Scenario) -> dict[str, Any]:
     content = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
     if scenario.jaw.bench_block is not None:
         del content["plate"]["height"]  # the block has no lower border
+    for key, plate in (("plate", scenario.plate), ("second_plate", scenario.second_plate)):
+        if plate is None or plate.surface is None:
+            continue
+        for name in SWEPT_ONLY:
+            del content[key][name]
+        screws = content["screws"] if key == "plate" else content[key]["screws"]
+        del screws["per_stump"], screws["distance_measured"]  # the drawn holes say it
+        if key == "plate" and "graft" in content:
+            del content["graft"]["screws"]
     return content
 
 

@@ -12,7 +12,7 @@ from pydantic.functional_validators import BeforeValidator
 from femsim.scenario import teeth
 from femsim.scenario.defaults import cards, from_card, recovery_from_card
 from femsim.scenario.irradiation import Irradiation
-from femsim.scenario.presets import PlatePreset, ScrewPreset, plate_value
+from femsim.scenario.presets import CUSTOM, Finish, PlatePreset, ScrewPreset, plate_value, usual_finish
 from femsim.scenario.quantities import Quantity, problem, problems
 from femsim.scenario.section import Section
 from femsim.scenario.teeth import Activation
@@ -99,7 +99,8 @@ class CutPlane(Section):
 
 
 class Segment(Section):
-    """One removed part of the jaw: from tooth to tooth (FDI), both included; between two distances; or between planes.
+    """One removed part of the jaw: from tooth to tooth (FDI), both included; between two distances or a tooth and a
+    distance; or between planes.
 
     A distance counts from the midline along the arch to the cut, on the named side; for a midline defect ``from`` lies
     on the right and ``to`` on the left.
@@ -123,10 +124,12 @@ class Segment(Section):
         missing = [((key,), f"the key {key!r} is missing") for key, value in given.items() if value is None]
         if missing:
             raise problems(missing)
-        found = self._wrong_teeth() if isinstance(self.start, int) and isinstance(self.end, int) else []
-        if not found and isinstance(self.start, int) != isinstance(self.end, int):
-            found = [(("to",), "one end is a tooth, the other a distance; give two teeth or two distances")]
-        if not found and self.side != "midline" and self._places()[0] > self._places()[1]:
+        found = self._wrong_teeth()
+        mixed = isinstance(self.start, int) != isinstance(self.end, int)
+        if not found and mixed and self.side == "midline":
+            text = "one end is a tooth, the other a distance; across the midline give two teeth or two distances"
+            found = [(("to",), text)]
+        if not found and not mixed and self.side != "midline" and self._places()[0] > self._places()[1]:
             ends = [str(end) if isinstance(end, int) else f"{end:g} mm" for end in (self.start, self.end)]
             found = [(("from",), f"{ends[0]} lies behind {ends[1]}; count from front to back")]
         if found:
@@ -149,7 +152,7 @@ class Segment(Section):
         return [
             ((key,), f"tooth {tooth} is not on the {side} side; allowed are {allowed[0]} to {allowed[-1]}")
             for key, tooth, (allowed, side) in (("from", self.start, first), ("to", self.end, last))
-            if tooth not in allowed
+            if isinstance(tooth, int) and tooth not in allowed
         ]
 
     @property
@@ -160,10 +163,18 @@ class Segment(Section):
     @property
     def distances(self) -> tuple[float, float] | None:
         """Arch coordinates of the cuts [mm], positive on the left, when the segment is given by distances."""
-        if self.start is None or self.teeth is not None:
+        if self.start is None or self.teeth is not None or self.tooth_and_distance is not None:
             return None
         first, last = self._places()
         return {"left": (first, last), "right": (-last, -first), "midline": (-first, last)}[str(self.side)]
+
+    @property
+    def tooth_and_distance(self) -> tuple[int, float] | None:
+        """Tooth at one end and arch coordinate of the cut at the other [mm], when the segment is given so."""
+        if self.start is None or self.end is None or isinstance(self.start, int) == isinstance(self.end, int):
+            return None
+        tooth, place = (self.start, self.end) if isinstance(self.start, int) else (self.end, self.start)
+        return int(tooth), float(place) if self.side == "left" else -float(place)
 
     @property
     def removed(self) -> tuple[int, ...]:
@@ -197,10 +208,30 @@ ALIASES = {field.alias or name: name for name, field in Segment.model_fields.ite
 """Key of a segment as written in the file to the name of its field."""
 
 
-class Plate(Section):
-    """A plate swept along the buccal surface; the preset fixes what is not written."""
+class PlateHole(Section):
+    """One hole of a drawn plate, in the frame of the surface file (of the anatomical frame for a parametric jaw)."""
 
-    preset: PlatePreset
+    point: Point = Field(description="on the axis of the hole, in the metal or near it")
+    direction: tuple[Coefficient, Coefficient, Coefficient] = Field(description="into the bone, of any length")
+
+    @model_validator(mode="after")
+    def _some_direction(self) -> PlateHole:
+        if not any(self.direction):
+            raise problem("the direction is zero; give a direction into the bone", "direction")
+        return self
+
+
+class Plate(Section):
+    """A plate swept along the buccal surface, or one drawn elsewhere; the preset fixes what is not written."""
+
+    preset: PlatePreset = Field(default=CUSTOM, description="needed unless a surface is given")
+    surface: str | None = Field(
+        default=None, description="a plate drawn elsewhere: closed surface (STL, OBJ, PLY) in the frame of the jaw"
+    )
+    holes: Annotated[tuple[PlateHole, ...], Field(min_length=2, max_length=40)] | str | None = Field(
+        default=None, description="axes of the holes of that surface, here or in a CSV file with x, y, z, dx, dy, dz"
+    )
+    finish: Finish = Field(default_factory=usual_finish, json_schema_extra={"default_from": "preset"})
     width: Annotated[float, Quantity("mm", "2 mm", "15 mm")] = plate_value("width")
     thickness: Annotated[float, Quantity("mm", "0.5 mm", "5 mm")] = plate_value("thickness")
     pitch: Annotated[float, Quantity("mm", "4 mm", "15 mm")] = plate_value("pitch")
@@ -213,16 +244,46 @@ class Plate(Section):
     )
     edge_radius: Annotated[float, Quantity("mm", "0 mm", "2 mm")] = from_card("plates.edge_radius")
     wave: Annotated[float, Quantity("mm", "0 mm", "15 mm")] = from_card("plates.wave")
+    countersink: Annotated[float, Quantity("mm", "0 mm", "5 mm")] = Field(
+        default_factory=lambda plate: round(cards()["plates.countersink_share"] * plate["thickness"], 12),
+        description="depth of the conical seat of a screw's head",
+        json_schema_extra={"default_from": "parameter plates.countersink_share"},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drawn_or_swept(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        if given.get("surface") is None:
+            if given.get("holes") is not None:
+                raise problem("axes of holes are read only with a surface; remove them or name a surface", "holes")
+            if "preset" not in given:
+                raise problem("the key 'preset' is missing", "preset")
+            return given
+        extra = [key for key in SWEPT_ONLY if key in given]
+        if extra:
+            raise problem("the surface already says it; remove this key", extra[0])
+        if given.get("holes") is None:
+            raise problem("the key 'holes' is missing; list the axes of the holes of the surface", "holes")
+        return given
 
     @model_validator(mode="after")
     def _not_below_the_border(self) -> Plate:
-        if self.height < self.width / 2:
+        if self.surface is None and self.height < self.width / 2:
             raise problem(
                 f"a centreline {self.height:g} mm above the lower border lets a plate {self.width:g} mm wide hang "
                 f"below the bone; at least {self.width / 2:g} mm are needed",
                 "height",
             )
         return self
+
+
+SWEPT_ONLY = (
+    *("preset", "width", "thickness", "pitch", "height", "standoff", "bridge_width", "edge_radius", "wave"),
+    "countersink",
+)
+"""Keys that a plate with a surface does not read."""
 
 
 class PerStump(Section):
@@ -252,9 +313,12 @@ class Hole(Section):
 
     hole: Annotated[int, Field(ge=1, le=40)]
     screw: bool = Field(default=True, description="false leaves the hole empty")
-    length: (
-        Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] | None
-    ) = Field(default=None, description="left out: the rule of all screws")
+    length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] | None = (
+        Field(default=None, description="left out: the rule of all screws")
+    )
+    diameter: Annotated[float, Quantity("mm", "1 mm", "5 mm")] | None = Field(
+        default=None, description="outer thread diameter, the thread keeps its depth; left out: as the other screws"
+    )
     along: Annotated[float, Quantity("degree", "-30 degree", "30 degree")] = Field(
         default=0.0, description="tilt of the screw along the plate towards the jaw's left"
     )
@@ -274,6 +338,9 @@ class Screws(Section):
     """The screws: one kind, a number per stump, a rule or a value for their length."""
 
     preset: ScrewPreset
+    diameter: Annotated[float, Quantity("mm", "1 mm", "5 mm")] | None = Field(
+        default=None, description="outer thread diameter, the thread keeps its depth; left out: of the preset"
+    )
     per_stump: Annotated[
         PerStump,
         BeforeValidator(_same_on_both, json_schema_input_type=Annotated[int, Field(ge=1, le=8)] | PerStump),
@@ -288,6 +355,10 @@ class Screws(Section):
         default_factory=lambda screws: None if screws["locking"] else cards()["screws.preload"],
         description="axial force of a screw that is not locked, after tightening",
         json_schema_extra={"default_from": "parameter screws.preload"},
+    )
+    distance_measured: Literal["at_hole", "along_screw"] = Field(
+        default="at_hole",
+        description="at_hole: the hole keeps the distance, a leaning screw is told; along_screw: the whole screw does",
     )
     holes: tuple[Hole, ...] = ()
 
@@ -551,6 +622,11 @@ class Scenario(Section):
         return Path(self._source.name).stem
 
     @property
+    def plates(self) -> tuple[Plate, ...]:
+        """The plate, and the second one if there is one."""
+        return (self.plate,) if self.second_plate is None else (self.plate, self.second_plate)
+
+    @property
     def surface_path(self) -> Path | None:
         """Absolute path of the jaw's surface file, if one is named."""
         return None if self.jaw.surface is None else (self._source.folder / self.jaw.surface).resolve()
@@ -561,6 +637,10 @@ class Scenario(Section):
         found: dict[tuple[str | int, ...], Path] = {}
         if self.surface_path is not None:
             found[("jaw", "surface")] = self.surface_path
+        for key, plate in (("plate", self.plate), ("second_plate", self.second_plate)):
+            for name in ("surface", "holes"):
+                if plate is not None and isinstance(file := getattr(plate, name), str):
+                    found[(key, name)] = (self._source.folder / file).resolve()
         if self.irradiation is not None:
             for below, name in self.irradiation.files():
                 found[("irradiation", *below)] = (self._source.folder / name).resolve()

@@ -85,7 +85,12 @@ TABLE = {
     "bite on a removed tooth": ("right-first-molar", "35", 10, ["tooth 35, which the resection removes"]),
     "first molar removed": ("right-first-molar", "left-first-molar", 10, ["tooth 36", "removes"]),
     "bench bite in a jaw": ("right-first-molar", "tip", 10, ["end of the bench block"]),
-    "tooth and distance": ("from: 34, to: 36", "from: 34, to: 60 mm", 4, ["one end is a tooth, the other a distance"]),
+    "tooth and distance": (
+        "side: left, from: 34, to: 36",
+        "side: midline, from: 44, to: 20 mm",
+        4,
+        ["one end is a tooth, the other a distance"],
+    ),
     "distances from back to front": ("from: 34, to: 36", "from: 50 mm, to: 20 mm", 4, ["50 mm lies behind 20 mm"]),
     "distance without unit": ("from: 34, to: 36", "from: 20.5, to: 36", 4, ["20.5 is not a tooth"]),
     "one end": ("from: 34, to: 36", "from: 34", 4, ["resection.to", "'to' is missing"]),

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import femsim
 from femsim.cli import app
 from femsim.errors import ConvergenceError, MeshError, Stopped
-from femsim.tables import plan_columns, screw_columns, text_table
+from femsim.tables import plan_columns, plate_columns, screw_columns, text_table
 from femsim.terminal import RESEARCH_ONLY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,6 +118,8 @@ def test_invalid_scenario_ends_every_command_with_two(pipeline, tmp_path, comman
 
 PLANNED = {
     "screw": "screw-1",
+    "plate": "plate",
+    "hole": 1,
     "stump": "mesial",
     "head": (-14.52, -50.4, 117.0),
     "axis": (0.0, 1.0, 0.0),
@@ -125,10 +127,22 @@ PLANNED = {
     "length": 17.0,
     "length_in_bone": 9.123456,
     "cortical_engagement": 7.5,
+    "near_cortex": 3.9,
+    "far_cortex": 3.6,
     "bicortical": True,
     "beyond_far_cortex": 0.4,
     "distance_to_cut": 13.7,
+    "gap_at_hole": 0.6,
     "plate_clearance": (0.6, 0.7),
+}
+PLATE = {
+    "plate": "plate",
+    "length": 97.9,
+    "width": 8.0,
+    "thickness": 2.5,
+    "clearance": (0.6, 0.7),
+    "metal_beside_seat": 2.0,
+    "finish": "bent",
 }
 
 
@@ -138,7 +152,11 @@ def test_plan_prints_the_table(pipeline, tmp_path):
     def plan(scenario, hooks, output):
         assert output == tmp_path / "plans"
         return types.SimpleNamespace(
-            operation=None, table=[PLANNED], warnings=["close to the cut"], picture=tmp_path / "plan.png"
+            operation=None,
+            plates=[PLATE],
+            table=[PLANNED],
+            warnings=["close to the cut"],
+            picture=tmp_path / "plan.png",
         )
 
     pipeline.plan = plan
@@ -146,7 +164,7 @@ def test_plan_prints_the_table(pipeline, tmp_path):
     assert result.exit_code == 0
     assert "in bone" in result.stdout
     assert " 9.1 " in result.stdout
-    assert "yes" in result.stdout
+    assert "3.9+3.6" in result.stdout
     assert "0.6-0.7" in result.stdout
     assert "plan.png" in result.stdout
     assert "warning: close to the cut" in result.stderr
@@ -196,7 +214,11 @@ def test_tables_fit_a_terminal():
         ["screw-10", "mesial", "day", "1095", "stiffness", "212", "42", "1", "19", "10.6", "60.0"],
         ["screw-10", "mesial", "no", "-", "0.0", "42", "1", "19", "10.6", "60.0"],
     ]
-    for wide in (table, text_table(plan_columns([PLANNED]))):
+    second = {**PLANNED, "screw": "screw-10", "plate": "plate-2", "hole": 4, "head": (-42.2, -50.4, 117.0)}
+    two = text_table(plan_columns([PLANNED, {**second, "axis": (-0.77, -0.64, -0.02)}]))
+    assert "2/4" in two
+    assert "3.9+3.6" in two
+    for wide in (table, two, text_table(plan_columns([PLANNED])), text_table(plate_columns([PLATE]))):
         assert max(map(len, wide.splitlines())) <= 100
     assert "nan" not in text_table(screw_columns([{"screw": "screw-1", "motion_p95_um": float("nan")}]))
 

@@ -51,6 +51,9 @@ def test_table_tells_what_a_surgeon_checks() -> None:
     for row, screw in zip(rows, operation.screws, strict=True):
         assert row["screw"] == screw.name
         assert 0 < row["cortical_engagement"] <= screw.length_in_bone + 0.1  # type: ignore[operator]
+        assert row["near_cortex"] + row["far_cortex"] == pytest.approx(row["cortical_engagement"], abs=0.011)  # type: ignore[operator]
+        assert min(row["near_cortex"], row["far_cortex"]) > 0.5  # type: ignore[type-var]
+        assert 0.5 < row["gap_at_hole"] < 1.2  # type: ignore[operator]
         assert row["distance_to_cut"] == pytest.approx(screw.distance_to_cut, abs=0.01)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from operation_models import planned, planned_with
 
-from femsim.errors import InputError
+from femsim.errors import GeometryError, InputError
 from femsim.geometry.plan import HolePlan, PlatePlan, ScrewPlan
 from femsim.geometry.plate import arc_length, plate_section, sweep_section
 from femsim.geometry.plate_path import ACROSS
@@ -147,8 +147,8 @@ def test_empty_hole_is_a_void() -> None:
     inside = plate.contains(plate.holes)
     assert inside.tolist() == [True, False, True, True, True, True]
     (hole,) = plate.empty_holes
-    assert hole.wall_distance(hole.centre[None], plate.thickness)[0] == pytest.approx(hole.diameter / 2)
-    assert hole.contains(hole.cylinder(3.0, 24).points * 0.99 + hole.centre * 0.01).all()
+    assert hole.wall_distance(hole.centre[None])[0] == pytest.approx(hole.diameter / 2)
+    assert hole.contains(hole.plug(0.2, 24).points * 0.99 + hole.centre * 0.01).all()
 
 
 def test_screws_turn_as_asked() -> None:
@@ -163,3 +163,45 @@ def test_screws_turn_as_asked() -> None:
         assert np.sign(axis[2] - hole[2]) == np.sign(up)
     assert operation.screws[2].length == 9.0
     assert operation.screws[2].axis[0] > plate.hole_axes[2][0]
+
+
+def test_whole_screws_keep_their_distance_when_asked() -> None:
+    """Holes are moved off the cut until every screw keeps the wanted distance over its whole length in bone."""
+    leaning = planned_with(33, 37, PlatePlan(per_stump=3))
+    upright = planned_with(33, 37, PlatePlan(per_stump=3, screws=ScrewPlan(whole_screw=True)))
+    assert min(screw.distance_to_cut for screw in leaning.screws) < 4.5
+    nearest = [min(s.distance_to_cut for s in upright.screws if s.stump == stump) for stump in ("mesial", "distal")]
+    assert nearest == pytest.approx([5.0, 5.0], abs=0.1)
+    assert not any("of the cut" in warning for warning in upright.warnings)
+
+
+def test_one_hole_may_take_another_diameter() -> None:
+    """A thicker screw in one hole keeps the depth of the thread; the others stay as they are."""
+    holes = {2: HolePlan(diameter=2.7), 5: HolePlan(screw=False, diameter=2.7)}
+    operation = planned_with(33, 37, PlatePlan(per_stump=3, screws=ScrewPlan(holes=holes)))
+    assert [screw.diameter for screw in operation.screws] == [2.4, 2.7, 2.4, 2.4, 2.4]
+    assert [screw.core_diameter for screw in operation.screws] == pytest.approx([1.7, 2.0, 1.7, 1.7, 1.7])
+    assert operation.plates[0].empty_holes[0].diameter == 2.7
+
+
+def test_seat_leaves_metal_beside_it() -> None:
+    """Half of what the seat of a 4 mm head leaves of an 8 mm plate; a narrow plate with little left is told."""
+    assert planned(33, 37).plates[0].rim == pytest.approx(2.0)
+    narrow = planned_with(33, 37, PlatePlan(per_stump=3, width=5.0))
+    assert narrow.plates[0].rim == pytest.approx(0.5)
+    assert any("0.5 mm of metal beside the seat" in warning for warning in narrow.warnings)
+    with pytest.raises(GeometryError, match="leave no metal"):
+        planned_with(
+            33, 37, PlatePlan(per_stump=3, width=5.0, screws=ScrewPlan(diameter=3.0, preset="locking-3.0"), pitch=4.0)
+        )
+    with pytest.raises(GeometryError, match="countersink is 3 mm"):
+        planned_with(33, 37, PlatePlan(per_stump=3, countersink=3.0))
+
+
+def test_empty_hole_has_a_seat_of_its_own() -> None:
+    """Without a screw the plate lacks the bore and the cone above it."""
+    screws = ScrewPlan(holes={2: HolePlan(screw=False)})
+    (hole,) = planned_with(33, 37, PlatePlan(per_stump=3, screws=screws)).plates[0].empty_holes
+    assert (hole.diameter, hole.seat_diameter, hole.seat_depth) == (2.4, 4.0, 1.25)
+    (plain,) = planned_with(33, 37, PlatePlan(per_stump=3, countersink=0.0, screws=screws)).plates[0].empty_holes
+    assert plain.volume == pytest.approx(np.pi * 1.2**2 * 2.5)

@@ -7,7 +7,14 @@ import pytest
 from operation_models import adult_arch, adult_jaw
 
 from femsim.errors import GeometryError
-from femsim.geometry.resection import Resection, combined, resect_distances, resect_planes, resect_teeth
+from femsim.geometry.resection import (
+    Resection,
+    combined,
+    resect_distances,
+    resect_planes,
+    resect_teeth,
+    resect_tooth_and_distance,
+)
 from femsim.geometry.surface import Surface, checked_closed
 
 CASES = [(33, 37), (34, 36), (43, 47), (43, 33), (47, 37), (46, 46), (35, 38)]
@@ -69,6 +76,46 @@ def test_bad_planes_are_refused() -> None:
         resect_planes(surface, arch, [(point[0] + 60 * normal[0], tangent[0]), (point[2], tangent[2])])
     with pytest.raises(GeometryError, match="at least 2 mm"):
         resect_planes(surface, arch, [(point[0], tangent[0]), (point[1], tangent[1])])
+
+
+def test_tooth_and_distance_make_a_segment() -> None:
+    """A tooth at one end, included, and a distance at the other: the cuts of both, on either side."""
+    arch, surface = adult_arch(), adult_jaw().surface
+    left = resect_tooth_and_distance(surface, arch, 37, 75.0)
+    assert left.span == pytest.approx((arch.tooth(37)[0], 75.0), abs=1e-6)
+    right = resect_tooth_and_distance(surface, arch, 47, -75.0)
+    assert right.span == pytest.approx((-75.0, arch.tooth(47)[0]), abs=1e-6)
+
+
+def test_level_cut_through_the_ramus_keeps_the_condyle() -> None:
+    """Below a level cut behind the teeth everything up to the posterior border goes, above it nothing, on one side."""
+    arch, surface = adult_arch(), adult_jaw().surface
+    body = arch.point(np.array([45.0]))[0], arch.tangent(np.array([45.0]))[0]
+    level = np.array([50.0, 23.0, 56.0]), np.array([0.0, 0.0, 1.0])
+    for planes in ([body, level], [level, (body[0], -body[1])]):
+        resection = resect_planes(surface, arch, planes)
+        removed = resection.removed(surface.points)
+        behind = (surface.points[:, 0] > 0) & (body[1] @ (surface.points - body[0]).T > 0)
+        assert np.array_equal(removed, behind & (surface.points[:, 2] < 56.0))
+        kept, _ = resection.split(surface)
+        assert kept.volume < surface.volume
+        assert resection.side == "left"
+        assert [piece.name for piece in resection.pieces] == ["mesial", "distal"]
+        assert not resection.removed(adult_jaw().landmarks.points["condyle_left"][None])[0]
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    right = resect_planes(surface, arch, [(mirror @ point, mirror @ normal) for point, normal in (body, level)])
+    assert right.side == "right"
+    assert right.removed(surface.points).sum() == pytest.approx(removed.sum(), rel=0.02)
+
+
+def test_level_cut_in_front_of_the_ramus_is_refused() -> None:
+    """A level cut through the body would leave its lower border, and a cut along the ramus would split it."""
+    arch, surface = adult_arch(), adult_jaw().surface
+    s = np.array([20.0, 40.0, 75.0])
+    point, tangent, normal = arch.point(s), arch.tangent(s), arch.normal(s)
+    for steep in ((point[1], np.array([0.0, 0.0, 1.0])), (point[2], normal[2])):
+        with pytest.raises(GeometryError, match="in front of the ramus"):
+            resect_planes(surface, arch, [(point[0], tangent[0]), steep])
 
 
 def test_distances_equal_teeth() -> None:

@@ -14,6 +14,7 @@ from femsim.loosening.hardware import (
     allowable_amplitude,
     equivalent_amplitude,
     fatigue_life,
+    plate_part,
 )
 from femsim.loosening.spectrum import HealingSpectrum
 from femsim.parameters import load_parameters
@@ -99,6 +100,25 @@ def test_margins_at_full_bite():
     assert row["stress_peak_mpa"] == pytest.approx(300.0)
     assert row["yield_margin"] == pytest.approx(483.0 / 300.0)
     assert row["endurance_mpa"] == pytest.approx(0.6 * 300.0)
+
+
+@pytest.mark.parametrize(
+    ("finish", "words", "endurance"),
+    [
+        ("bent", "pure titanium, bent by hand", 0.6 * 300.0),
+        ("milled", "pure titanium, milled", 300.0),
+        # Half of 2030 (2 x 1e7)^-0.104 MPa.
+        ("printed", "titanium alloy, as printed", 0.5 * 2030.0 * 2e7**-0.104),
+    ],
+)
+def test_finish_sets_metal_and_knock_down(finish, words, endurance):
+    """Only a bent plate loses strength to bending, only a printed one to its rough surface; the table says which."""
+    part = plate_part("plate", finish, load_parameters())
+    hardware = HardwareFatigue([part], np.array([1600.0]), HealingSpectrum.constant())
+    hardware.refresh(0.0, [{"plate": (PULL, 0.1 * PULL)}])
+    row = hardware.table()[0]
+    assert row["material"] == words
+    assert row["endurance_mpa"] == pytest.approx(endurance)
 
 
 def test_bad_parts_are_refused():
