@@ -57,6 +57,8 @@ class Operation:
     jaw : Jaw or None
     cortical_thickness : callable
         Points (n, 3) to cortical thickness (n,) [mm].
+    cortical : callable, optional
+        Points (n, 3) to whether bone there is cortical (n,), where a CT tells it instead of the thickness.
     graft : Graft or None
         Fibula in the defects.
     structures : tuple of Structure
@@ -78,6 +80,7 @@ class Operation:
     arch: Arch | None
     jaw: Jaw | None
     cortical_thickness: Callable[[np.ndarray], np.ndarray]
+    cortical: Callable[[np.ndarray], np.ndarray] | None = None
     graft: Graft | None = None
     structures: tuple[Structure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -158,6 +161,9 @@ class Operation:
         points = screw.head + axial[:, None] * screw.axis
         if self.graft is not None and self.graft.in_struts(points).any():
             depth, thickness = self.graft.depth(points), np.full(len(points), self.graft.cortex)
+        elif self.cortical is not None:
+            points = points[self.bone.contains(points)]
+            return float(np.count_nonzero(self.cortical(points)) * CORTEX_STEP)
         else:
             depth, thickness = -self.bone.signed_distance(points), self.cortical_thickness(points)
         return float(np.count_nonzero((depth > 0) & (depth < thickness)) * CORTEX_STEP)

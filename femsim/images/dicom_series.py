@@ -130,8 +130,8 @@ def _line(
         raise InputError(f"{name}: two slices lie at {place_of(positions[steps.argmin()])} mm; leave one of them")
     if steps.max() > LARGEST_STEP * usual:
         raise InputError(
-            f"{name}: {steps.max():.2f} mm lie between the slices behind {place_of(positions[steps.argmax()])} mm where "
-            f"{usual:.2f} mm are usual; a slice is missing, export the whole series"
+            f"{name}: {steps.max():.2f} mm lie between the slices behind {place_of(positions[steps.argmax()])} mm "
+            f"where {usual:.2f} mm are usual; a slice is missing, export the whole series"
         )
     if abs(direction @ normal) < 0.5:
         raise InputError(f"{name}: the slices do not follow one another across their planes; export the series again")

@@ -80,18 +80,15 @@ def construct(
         assembly.warm_up(hooks.note)
         orthotropic = setting.scenario.bone.cortical == "orthotropic"
         elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None, orthotropic=orthotropic)
-        model = build_model(operation, mesh, elasticity, setting.tissue.ratios, degree=degree)
+        model = build_model(
+            operation, mesh, elasticity, setting.tissue.ratios, degree=degree, measured=setting.measured
+        )
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
         patches = build_patches(mesh, operation.screws, law.constants)
         points = model.space.quadrature_points()[model.bone_cells]
         eqd2 = patch_means(model, patches, setting.tissue.eqd2(points.reshape(-1, 3)).reshape(points.shape[:2]))
-        cortical = patch_means(model, patches, model.cortical.astype(float))
-        grafted = None
-        if operation.graft is not None:
-            struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
-            grafted = patch_means(model, patches, struts.astype(float))
-        bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
+        bone = _patch_bone(setting, model, patches, elasticity, eqd2)
         condensation = condense(
             model.stiffness,
             jump_operator(model.space, mesh, patches),
@@ -108,6 +105,21 @@ def construct(
         condensation = replace(condensation, operator=operator)
     solver = ContactSolver(condensation.operator, patches.thread_shape, law, parameters["interface.bite_stiffness"])
     return Construct(model, patches, bone, eqd2, law, condensation, solver)
+
+
+def _patch_bone(
+    setting: Setting, model: StaticModel, patches: Patches, elasticity: Elasticity, eqd2: np.ndarray
+) -> PatchBone:
+    """Bone behind the patches, of the classes by depth or of the density in a CT."""
+    histories, graft = setting.tissue.table.histories(eqd2), setting.operation.graft
+    if setting.measured is not None:
+        return PatchBone.of_points(model, patches, elasticity, histories)
+    cortical = patch_means(model, patches, model.cortical.astype(float))
+    if graft is None:
+        return PatchBone.of_classes(cortical, elasticity, histories)
+    points = model.space.quadrature_points()[model.bone_cells]
+    struts = graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
+    return PatchBone.of_classes(cortical, elasticity, histories, patch_means(model, patches, struts.astype(float)))
 
 
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:

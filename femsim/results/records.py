@@ -69,6 +69,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
         "warnings": [],
         "mechanisms": [],
         "dose_volume": [],
+        "bone_from_ct": None,
     }
 
 

@@ -110,7 +110,7 @@ class DoseSum:
         return DoseSum(tuple(part.scaled(factor) for part in self.parts))
 
 
-def check_values(values: NDArray[np.float64], name: str) -> None:
+def check_values(values: NDArray[np.floating], name: str) -> None:
     """Raise :class:`InputError` unless all values can be doses in Gy of one course."""
     if not np.all(np.isfinite(values)):
         raise InputError(f"{name}: the dose holds values that are not finite numbers; export it again")
