@@ -124,18 +124,9 @@ def is_cortical(depth: np.ndarray, thickness: np.ndarray) -> np.ndarray:
     return np.asarray(depth) < np.asarray(thickness)
 
 
-def bone_young(
-    cortical: np.ndarray,
-    cortical_ratio: np.ndarray | float,
-    cancellous_ratio: np.ndarray | float,
-    elasticity: Elasticity,
-) -> np.ndarray:
-    """Return Young's modulus of bone, MPa: class modulus times the radiation stiffness ratio of that class."""
-    return np.where(
-        cortical,
-        elasticity.cortical_young * np.asarray(cortical_ratio),
-        elasticity.cancellous_young * np.asarray(cancellous_ratio),
-    )
+def class_young(cortical: np.ndarray, elasticity: Elasticity) -> np.ndarray:
+    """Return Young's modulus of healthy bone of both classes, MPa."""
+    return np.where(cortical, elasticity.cortical_young, elasticity.cancellous_young)
 
 
 def region_moduli(

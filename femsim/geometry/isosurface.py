@@ -1,4 +1,4 @@
-"""Mesh the zero level of a left-right symmetric field as an even, closed triangle surface."""
+"""Mesh the zero level of a field as an even, closed triangle surface, left-right symmetric or not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def symmetric_surface(field: Field, low: np.ndarray, high: np.ndarray, edge: flo
     edge : float
         Mean triangle edge [mm].
     """
-    points, triangles = _contour_half(field, low, high, edge)
+    points, triangles = _contour(field, low, high, edge)
     on_plane = np.abs(points[:, 0]) < 1e-9
     points = _evened(field, points, triangles, on_plane)
     points[on_plane, 0] = 0.0
@@ -54,7 +54,25 @@ def symmetric_surface(field: Field, low: np.ndarray, high: np.ndarray, edge: flo
     return surface if surface.volume > 0 else Surface(surface.points, surface.triangles[:, ::-1])
 
 
-def _contour_half(field: Field, low: np.ndarray, high: np.ndarray, edge: float) -> tuple[np.ndarray, np.ndarray]:
+def level_surface(field: Field, low: np.ndarray, high: np.ndarray, edge: float) -> Surface:
+    """Return the closed surface field = 0 inside a box: the largest where the level has several pieces.
+
+    Parameters
+    ----------
+    field : callable
+        As for :func:`symmetric_surface`.
+    low, high : ndarray, shape (3,)
+        Box in which the level is closed.
+    edge : float
+        Mean triangle edge [mm].
+    """
+    points, triangles = _contour(field, low, high, edge)
+    points = _evened(field, points, triangles, None)
+    surface = Surface(points, triangles)
+    return surface if surface.volume > 0 else Surface(points, triangles[:, ::-1])
+
+
+def _contour(field: Field, low: np.ndarray, high: np.ndarray, edge: float) -> tuple[np.ndarray, np.ndarray]:
     # A contoured square of the raster yields edges of 0.5 to 1.4 steps; this step makes their mean the wanted one.
     step = 1.22 * edge
     axes = [low[k] + step * np.arange(int(np.ceil((high[k] - low[k]) / step)) + 1) for k in range(3)]
@@ -70,8 +88,12 @@ def _contour_half(field: Field, low: np.ndarray, high: np.ndarray, edge: float) 
     return surface.points.copy(), surface.triangles
 
 
-def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, on_plane: np.ndarray) -> np.ndarray:
-    """Move vertices towards the mean of their neighbours and back onto the level."""
+def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, plane: np.ndarray | None) -> np.ndarray:
+    """Move vertices towards the mean of their neighbours and back onto the level.
+
+    ``plane`` marks the vertices on the plane of symmetry of a half; None when there is no such plane.
+    """
+    on_plane = np.zeros(len(points), dtype=bool) if plane is None else plane
     edges = np.vstack([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     edges = np.unique(np.sort(edges, axis=1), axis=0)
     first, second = np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]]
@@ -80,25 +102,27 @@ def _evened(field: Field, points: np.ndarray, triangles: np.ndarray, on_plane: n
     count = len(points)
     mean = csr_array((weight, (first, second)), shape=(count, count))
     mean = mean / np.maximum(np.asarray(mean.sum(axis=1)).reshape(-1, 1), 1.0)
-    points, normal = _projected(field, points, on_plane)
+    points, normal = _projected(field, points, plane)
     for _ in range(ROUNDS):
         for _ in range(RELAXATIONS_PER_ROUND):
             move = RELAXATION_STEP * (mean @ points - points)
             points = points + move - np.einsum("ij,ij->i", move, normal)[:, None] * normal
-        points, normal = _projected(field, points, on_plane)
+        points, normal = _projected(field, points, plane)
     for _ in range(FINAL_PROJECTIONS):
-        points, _ = _projected(field, points, on_plane)
+        points, _ = _projected(field, points, plane)
     return points
 
 
-def _projected(field: Field, points: np.ndarray, on_plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _projected(field: Field, points: np.ndarray, plane: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """One Newton step towards the level; the midline stays on the plane, the rest off it. Also the unit normals."""
     level = field(points[:, 0], points[:, 1], points[:, 2])
     shifted = (points + step for step in GRADIENT_STEP * np.eye(3))
     gradient = np.column_stack([field(p[:, 0], p[:, 1], p[:, 2]) - level for p in shifted]) / GRADIENT_STEP
-    gradient[on_plane, 0] = 0.0  # by symmetry
+    if plane is not None:
+        gradient[plane, 0] = 0.0  # by symmetry
     size = np.linalg.norm(gradient, axis=1)
     normal = gradient / np.maximum(size, 1e-9)[:, None]
     points = points - (level / np.maximum(size, LEAST_GRADIENT))[:, None] * normal
-    points[:, 0] = np.where(on_plane, 0.0, np.maximum(points[:, 0], LEAST_OFF_PLANE))
+    if plane is not None:
+        points[:, 0] = np.where(plane, 0.0, np.maximum(points[:, 0], LEAST_OFF_PLANE))
     return points, normal

@@ -7,18 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyvista as pv
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from femsim.errors import GeometryError
 from femsim.geometry.frame import Frame
+from femsim.geometry.labelled import label_surface
 from femsim.geometry.landmarks import JawLimits, Landmarks, find_landmarks
 from femsim.geometry.parametric import MandibleShape, mandible_surface
-from femsim.geometry.surface import Surface, checked_closed, read_surface
-
-CRUMB_SHARE = 0.02
-"""Loose pieces below this share of the volume are dropped as debris of a segmentation; larger ones are refused."""
+from femsim.geometry.repair import repaired
+from femsim.geometry.surface import Surface, read_triangles
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +32,8 @@ class Jaw:
     parametric : bool
     shape : MandibleShape or None
         What a parametric jaw was built from.
+    notices : tuple of str
+        What was repaired or left out on the way here.
     """
 
     surface: Surface
@@ -45,6 +42,7 @@ class Jaw:
     name: str
     parametric: bool
     shape: MandibleShape | None = None
+    notices: tuple[str, ...] = ()
 
 
 def jaw_from_surface(
@@ -57,7 +55,7 @@ def jaw_from_surface(
     Parameters
     ----------
     path : str or Path
-        STL, OBJ or PLY in millimetres.
+        STL, OBJ, PLY or VTP in millimetres.
     landmarks : mapping of str to (3,) array, optional
         Landmarks picked by the user, in file coordinates; any subset.
     limits : JawLimits, optional
@@ -66,12 +64,50 @@ def jaw_from_surface(
     Raises
     ------
     InputError, GeometryError
-        No such file, open surface, several bodies, or not a mandible.
+        No such file, a surface that cannot be repaired, several bodies, or not a mandible.
     """
-    surface = _one_body(_consistent(read_surface(path), str(path)), str(path))
-    frame, found = find_landmarks(surface, landmarks, limits, name=str(path))
+    surface, notices = repaired(read_triangles(path), str(path))
+    return _placed_jaw(surface, Path(path).stem, str(path), landmarks, limits, notices)
+
+
+def jaw_from_labels(
+    path: str | Path,
+    value: int,
+    landmarks: Mapping[str, np.ndarray] | None = None,
+    limits: JawLimits | None = None,
+) -> Jaw:
+    """Make a mandible from one label of a segmented image in any orientation.
+
+    Parameters
+    ----------
+    path : str or Path
+        NIfTI, NRRD or VTK image.
+    value : int
+        The jaw's label.
+    landmarks, limits
+        As for :func:`jaw_from_surface`; points in LPS.
+
+    Raises
+    ------
+    InputError, GeometryError
+        A file that cannot be read, no such label, a label that is no whole mandible.
+    """
+    surface, notices = label_surface(path, value)
+    return _placed_jaw(surface, Path(path).name.split(".")[0], str(path), landmarks, limits, notices)
+
+
+def _placed_jaw(
+    surface: Surface,
+    name: str,
+    label: str,
+    landmarks: Mapping[str, np.ndarray] | None = None,
+    limits: JawLimits | None = None,
+    notices: tuple[str, ...] = (),
+) -> Jaw:
+    """Find the landmarks and change frames; ``name`` is the jaw's in reports, ``label`` its file's in messages."""
+    frame, found = find_landmarks(surface, landmarks, limits, name=label)
     placed = surface.transformed(frame.rotation, -frame.rotation @ frame.origin)
-    return Jaw(placed, found, frame, Path(path).stem, parametric=False)
+    return Jaw(placed, found, frame, name, parametric=False, notices=notices)
 
 
 def parametric_jaw(shape: MandibleShape | None = None) -> Jaw:
@@ -79,39 +115,3 @@ def parametric_jaw(shape: MandibleShape | None = None) -> Jaw:
     shape = shape or MandibleShape.default()
     surface, points = mandible_surface(shape)
     return Jaw(surface, Landmarks(points), Frame(), "parametric mandible", parametric=True, shape=shape)
-
-
-def _consistent(surface: Surface, name: str) -> Surface:
-    """Turn single flipped triangles so that neighbours agree; the whole then faces outwards."""
-    directed = surface.triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
-    _, counts = np.unique(directed, axis=0, return_counts=True)
-    if np.all(counts == 1):
-        return surface
-    turned = surface.polydata.compute_normals(
-        cell_normals=True, point_normals=False, consistent_normals=True, auto_orient_normals=True, split_vertices=False
-    )
-    return checked_closed(Surface.from_polydata(pv.PolyData(turned.points, turned.faces)), name)
-
-
-def _one_body(surface: Surface, name: str) -> Surface:
-    """Keep the largest connected piece; refuse a file with another large one."""
-    count = len(surface.points)
-    edges = surface.triangles[:, [[0, 1], [1, 2]]].reshape(-1, 2)
-    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    pieces, piece_of_point = connected_components(graph, directed=False)
-    if pieces == 1:
-        return surface
-    piece = piece_of_point[surface.triangles[:, 0]]
-    cones = np.einsum("ij,ij->i", surface.corners.mean(axis=1), surface.area_vectors) / 3
-    volumes = np.bincount(piece, weights=cones, minlength=pieces)
-    largest = int(np.abs(volumes).argmax())
-    rest = float(np.delete(np.abs(volumes), largest).max())
-    if rest > CRUMB_SHARE * abs(volumes[largest]):
-        raise GeometryError(
-            f"{name}: the file holds {pieces} separate bodies, the second with {rest / 1000:.2f} cm3 of "
-            f"{abs(volumes[largest]) / 1000:.2f} cm3; join them (a boolean union of teeth and bone) into one closed "
-            "surface and export it again"
-        )
-    triangles = surface.triangles[piece == largest]
-    used, renumbered = np.unique(triangles, return_inverse=True)
-    return checked_closed(Surface(surface.points[used], renumbered.reshape(-1, 3)), name)

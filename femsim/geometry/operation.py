@@ -57,6 +57,8 @@ class Operation:
     jaw : Jaw or None
     cortical_thickness : callable
         Points (n, 3) to cortical thickness (n,) [mm].
+    cortical : callable, optional
+        Points (n, 3) to whether bone there is cortical (n,), where a CT tells it instead of the thickness.
     graft : Graft or None
         Fibula in the defects.
     structures : tuple of Structure
@@ -78,6 +80,7 @@ class Operation:
     arch: Arch | None
     jaw: Jaw | None
     cortical_thickness: Callable[[np.ndarray], np.ndarray]
+    cortical: Callable[[np.ndarray], np.ndarray] | None = None
     graft: Graft | None = None
     structures: tuple[Structure, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -181,11 +184,15 @@ class Operation:
         start, end = screw.bone_entry, min(screw.length, screw.bone_exit)
         axial = np.arange(start + CORTEX_STEP / 2, end, CORTEX_STEP)
         points = screw.head + axial[:, None] * screw.axis
-        if self.graft is not None and self.graft.in_struts(points).any():
+        strut = self.graft is not None and self.graft.in_struts(points).any()
+        if strut and self.graft is not None:
             depth, thickness = self.graft.depth(points), np.full(len(points), self.graft.cortex)
         else:
             depth, thickness = -self.bone.signed_distance(points), self.cortical_thickness(points)
         cortical = (depth > 0) & (depth < thickness)
+        if self.cortical is not None and not strut:
+            cortical = depth > 0
+            cortical[cortical] = self.cortical(points[cortical])
         total = float(np.count_nonzero(cortical) * CORTEX_STEP)
         inside = np.flatnonzero(~cortical & (depth > 0))
         if len(inside) == 0:

@@ -178,7 +178,8 @@ def _drawn_rim(bores: Sequence[Bore], threads: Sequence[dict[str, float]], drawn
         place = placed(drawn.frame, bores[worst].outer)
         raise GeometryError(
             f"{drawn.name}: the metal around hole {worst + 1} at {place} ends {bores[worst].edge:.1f} mm from its "
-            f"axis, less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; move the axis into the plate"
+            f"axis, less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; "
+            "move the axis into the plate"
         )
     return float(rims[worst])
 

@@ -16,7 +16,7 @@ from vtkmodules.vtkFiltersCore import vtkImplicitPolyDataDistance
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.surface_files import check_whole
 
-SURFACE_FORMATS = (".stl", ".obj", ".ply")
+SURFACE_FORMATS = (".stl", ".obj", ".ply", ".vtp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Surface:
         origin = np.asarray(origin, dtype=float)
         hits, cells = vtkPoints(), vtkIdList()
         end = origin + length * np.asarray(direction, dtype=float)
-        self._locator.IntersectWithLine(origin.tolist(), end.tolist(), 1e-9, hits, cells)
+        self.locator.IntersectWithLine(origin.tolist(), end.tolist(), 1e-9, hits, cells)
         if hits.GetNumberOfPoints() == 0:
             return np.zeros(0)
         distance = np.sort(np.linalg.norm(vtk_to_numpy(hits.GetData()) - origin, axis=1))
@@ -119,7 +119,8 @@ class Surface:
         return function
 
     @cached_property
-    def _locator(self) -> vtkStaticCellLocator:
+    def locator(self) -> vtkStaticCellLocator:
+        """Search tree of the triangles."""
         locator = vtkStaticCellLocator()
         locator.SetDataSet(self.polydata)
         locator.BuildLocator()
@@ -136,7 +137,7 @@ def merge_surfaces(surfaces: list[Surface] | tuple[Surface, ...]) -> Surface:
 
 
 def read_surface(path: str | Path) -> Surface:
-    """Read a closed surface in millimetres from STL, OBJ or PLY.
+    """Read a closed surface in millimetres from STL, OBJ, PLY or VTP.
 
     Raises
     ------
@@ -145,9 +146,20 @@ def read_surface(path: str | Path) -> Surface:
     GeometryError
         The surface is open or encloses no volume; the message names a place.
     """
+    return checked_closed(read_triangles(path), str(path))
+
+
+def read_triangles(path: str | Path) -> Surface:
+    """Read the triangles of a surface file in millimetres, closed or not; equal vertices are joined.
+
+    Raises
+    ------
+    InputError
+        Missing, unreadable or wrong kind of file.
+    """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"jaw surface: no file {str(path)!r}; give the path of a closed surface (STL, OBJ or PLY)")
+        raise InputError(f"jaw surface: no file {str(path)!r}; name a closed surface (STL, OBJ, PLY or VTP)")
     if path.suffix.lower() not in SURFACE_FORMATS:
         raise InputError(f"{path}: {path.suffix!r} is not a surface format; allowed are {', '.join(SURFACE_FORMATS)}")
     check_whole(path)
@@ -161,8 +173,7 @@ def read_surface(path: str | Path) -> Surface:
     mesh = mesh.triangulate().clean()
     if not np.all(np.isfinite(mesh.points)):
         raise InputError(f"{path}: the file holds coordinates that are not finite numbers; export it again")
-    surface = Surface.from_polydata(mesh)
-    return checked_closed(surface, str(path))
+    return Surface.from_polydata(mesh)
 
 
 def checked_closed(surface: Surface, name: str) -> Surface:

@@ -18,11 +18,11 @@ PLY_SIZES = {
 
 
 def check_whole(path: Path) -> None:
-    """Raise :class:`InputError` when an STL or PLY file is shorter than its header says.
+    """Raise :class:`InputError` when an STL, PLY or VTP file is shorter than its header says.
 
     VTK's PLY reader ends the process on a file cut off in the middle, and its STL reader returns the part it found.
     """
-    check = {".stl": _check_stl, ".ply": _check_ply}.get(path.suffix.lower())
+    check = {".stl": _check_stl, ".ply": _check_ply, ".vtp": check_xml}.get(path.suffix.lower())
     if check is not None:
         check(path)
 
@@ -46,6 +46,12 @@ def _check_stl(path: Path) -> None:
     needed = STL_HEADER + STL_TRIANGLE * int.from_bytes(start[80:84], "little")
     if size < needed:
         raise _cut_off(path, f"{size} bytes where its header announces {needed}")
+
+
+def check_xml(path: Path) -> None:
+    """Raise :class:`InputError` when a VTK XML file does not end as one."""
+    if not path.read_bytes().rstrip().endswith(b"</VTKFile>"):
+        raise _cut_off(path, "no '</VTKFile>' at its end")
 
 
 def _check_ply(path: Path) -> None:

@@ -69,6 +69,8 @@ def mesh(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("ru
     """Make or take the mesh and write it as VTU into a folder of its own."""
     hooks = hooks or Hooks()
     setting = prepare(scenario, hooks)
+    for warning in setting.operation.warnings:
+        hooks.note(f"warning: {warning}")
     made, from_cache, key = meshed(setting, hooks)
     folder = RunFolder.create(output, f"mesh-{scenario.name}", scenario_hash(scenario))
     path = write_mesh(made, folder / "mesh.vtu")

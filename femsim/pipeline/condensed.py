@@ -17,7 +17,6 @@ import scipy.sparse as sp
 
 from femsim.durable import read_npz, write_json, write_npz, write_via
 from femsim.errors import InputError
-from femsim.fem.materials import Elasticity
 from femsim.fem.solvers import make_solver
 from femsim.interface.bone import PatchBone, points_behind
 from femsim.interface.condensation import Operator
@@ -29,11 +28,22 @@ from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewing
 from femsim.loosening.hardware import HardwareFatigue, PartStress
 from femsim.mesh.tetmesh import Mesh
-from femsim.pipeline.construct import Construct, case_of, construct, hardware_parts, hardware_places, tasks
+from femsim.pipeline.construct import (
+    Construct,
+    case_of,
+    construct,
+    elasticity_of,
+    hardware_parts,
+    hardware_places,
+    tasks,
+)
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
 
-FORMAT = 1
+FORMAT = 2
+
+POINTWISE = ("points", "cortical", "grafted", "healthy")
+"""Arrays with a row per quadrature point behind the patches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +54,14 @@ class CondensedJaw:
     ----------
     operator : Operator
     patches : Patches
-    cortical : ndarray, shape (p,)
-        Share of cortical bone behind every patch.
-    grafted : ndarray, shape (p,), or None
-        Share of graft there.
     points : ndarray, shape (n, 3)
         Quadrature points of the bone behind the patches [mm], where the dose is asked for.
+    cortical : ndarray of bool, shape (n,)
+        Whether the bone there is cortical.
+    grafted : ndarray of bool, shape (n,)
+        Whether it is a graft's.
+    healthy : ndarray, shape (n,)
+        Its modulus without irradiation [MPa].
     averaging : csr_matrix, shape (p, n)
         Their mean per patch.
     unit_stress : UnitStress
@@ -59,9 +71,10 @@ class CondensedJaw:
 
     operator: Operator
     patches: Patches
-    cortical: np.ndarray
-    grafted: np.ndarray | None
     points: np.ndarray
+    cortical: np.ndarray
+    grafted: np.ndarray
+    healthy: np.ndarray
     averaging: sp.csr_matrix
     unit_stress: UnitStress
     info: Mapping[str, Any]
@@ -91,9 +104,7 @@ class CondensedJaw:
                 {
                     **{f"patches_{name}": array for name, array in self.patches.arrays().items()},
                     **{f"averaging_{name}": array for name, array in averaging.items()},
-                    "cortical": self.cortical,
-                    "points": self.points,
-                    **({} if self.grafted is None else {"grafted": self.grafted}),
+                    **{name: getattr(self, name) for name in POINTWISE},
                     "parts": np.array(self.unit_stress.parts),
                     "counts": np.array(self.unit_stress.counts),
                 },
@@ -133,10 +144,8 @@ class CondensedJaw:
         return cls(
             operator=Operator.load(folder / "operator.npz"),
             patches=Patches.from_arrays(patches),
-            cortical=data["cortical"],
-            grafted=data.get("grafted"),
-            points=data["points"],
-            averaging=sp.csr_matrix(averaging, shape=(len(data["cortical"]), len(data["points"]))),
+            **{name: data[name] for name in POINTWISE},
+            averaging=sp.csr_matrix(averaging, shape=(len(patches["area"]), len(data["points"]))),
             unit_stress=UnitStress(
                 matrix, tuple(str(one) for one in data["parts"]), tuple(int(one) for one in data["counts"])
             ),
@@ -169,14 +178,17 @@ def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> Condensed
     with hooks.timed("unit stresses of the hardware"):
         solver = make_solver(setting.scenario.solver, announce=hooks.note)
         stresses = unit_stress(model, built.jumps, hardware_places(setting, model), solver)
-    points, averaging = points_behind(model, built.patches)
+    places, averaging = points_behind(model, built.patches)
+    points = model.space.quadrature_points()[model.bone_cells].reshape(-1, 3)[places]
+    graft = setting.operation.graft
     seconds = {name: round(value, 2) for name, value in hooks.timings.items()}
     return CondensedJaw(
         operator=built.condensation.operator,
         patches=built.patches,
-        cortical=built.bone.cortical,
-        grafted=built.bone.grafted,
         points=points,
+        cortical=model.cortical.ravel()[places],
+        grafted=np.zeros(len(points), dtype=bool) if graft is None else graft.in_struts(points),
+        healthy=model.healthy.ravel()[places],
         averaging=averaging,
         unit_stress=stresses,
         info={"unknowns": model.space.n_dof, "tetrahedra": len(model.mesh.tets), "seconds": seconds},
@@ -189,12 +201,16 @@ def chewing_case(setting: Setting, jaw: CondensedJaw) -> LooseningCase:
     Law, tissue at the screws, tasks and fatigue are the setting's own; how the bulk spreads load is the jaw's.
     """
     parameters, operation = setting.parameters, setting.operation
-    orthotropic = setting.scenario.bone.cortical == "orthotropic"
-    elasticity = Elasticity.from_parameters(parameters, graft=operation.graft is not None, orthotropic=orthotropic)
+    elasticity = elasticity_of(setting)
     eqd2 = jaw.averaging @ setting.tissue.eqd2(jaw.points)
     # Rounding of the means may pass the table's end by a digit.
     eqd2 = np.clip(eqd2, 0.0, setting.tissue.table.eqd2_max)
-    bone = PatchBone(jaw.cortical, elasticity, setting.tissue.table.histories(eqd2), jaw.grafted)
+    histories = setting.tissue.table.histories(eqd2)
+    if setting.measured is not None:
+        bone = PatchBone.of_points(jaw.averaging, jaw.healthy, jaw.cortical, elasticity, histories)
+    else:
+        cortical, grafted = (jaw.averaging @ share.astype(float) for share in (jaw.cortical, jaw.grafted))
+        bone = PatchBone.of_classes(cortical, elasticity, histories, grafted)
     law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
     shapes = np.array([law.constants.thread_shape(screw.thread_depth, screw.pitch) for screw in operation.screws])
     solver = jaw.bulk.with_law(law, shapes[jaw.patches.screw], parameters["interface.bite_stiffness"])

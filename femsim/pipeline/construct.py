@@ -15,7 +15,7 @@ from femsim.fem.model import StaticModel, build_model
 from femsim.fem.places import StressPlaces, average_stresses, stress_places
 from femsim.fem.solvers import Structure, make_solver
 from femsim.geometry.screws import Screw
-from femsim.interface.bone import PatchBone, patch_means
+from femsim.interface.bone import PatchBone, patch_means, points_behind
 from femsim.interface.condensation import Condensation, Operator, condense, reference_stiffness
 from femsim.interface.contact import ContactSolver
 from femsim.interface.joints import JointConstants
@@ -115,18 +115,15 @@ def construct(
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
         elasticity = elasticity_of(setting)
-        model = build_model(operation, mesh, elasticity, setting.tissue.ratios_on(day), degree=degree)
+        model = build_model(
+            operation, mesh, elasticity, setting.tissue.ratios_on(day), degree=degree, measured=setting.measured
+        )
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
         patches = build_patches(mesh, operation.screws, law.constants)
         points = model.space.quadrature_points()[model.bone_cells]
         eqd2 = patch_means(model, patches, setting.tissue.eqd2(points.reshape(-1, 3)).reshape(points.shape[:2]))
-        cortical = patch_means(model, patches, model.cortical.astype(float))
-        grafted = None
-        if operation.graft is not None:
-            struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
-            grafted = patch_means(model, patches, struts.astype(float))
-        bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
+        bone = _patch_bone(setting, model, patches, elasticity, eqd2)
         joints = None if walls is None else _joints(setting, model, walls, elasticity, law)
         jumps = jump_operator(model.space, mesh, patches)
         springs = reference_stiffness(patches, bone.at(0.0), law)
@@ -174,6 +171,7 @@ def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator:
         elasticity_of(setting),
         setting.tissue.ratios_on(day),
         degree=built.model.space.degree,
+        measured=setting.measured,
     )
     springs = built.condensation.operator.k_ref[: 3 * len(built.patches)]
     condensation = _condensed(setting, model, built.patches, built.jumps, springs, built.joints, hooks)
@@ -224,6 +222,23 @@ def _joints(
         setting.preload,
         elasticity.cortical_young / law.constants.reference_modulus,
     )
+
+
+def _patch_bone(
+    setting: Setting, model: StaticModel, patches: Patches, elasticity: Elasticity, eqd2: np.ndarray
+) -> PatchBone:
+    """Bone behind the patches, of the classes by depth or of the density in a CT."""
+    histories, graft = setting.tissue.table.histories(eqd2), setting.operation.graft
+    if setting.measured is not None:
+        places, averaging = points_behind(model, patches)
+        healthy, cortical = model.healthy.ravel()[places], model.cortical.ravel()[places]
+        return PatchBone.of_points(averaging, healthy, cortical, elasticity, histories)
+    cortical = patch_means(model, patches, model.cortical.astype(float))
+    if graft is None:
+        return PatchBone.of_classes(cortical, elasticity, histories)
+    points = model.space.quadrature_points()[model.bone_cells]
+    struts = graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
+    return PatchBone.of_classes(cortical, elasticity, histories, patch_means(model, patches, struts.astype(float)))
 
 
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:

@@ -60,12 +60,12 @@ def courses_of(
     for k, course in enumerate([] if given is None else given.courses):
         kind = next(name for name in type(course.field).model_fields if getattr(course.field, name) is not None)
         place: KeyPath = ("irradiation", "courses", k, "field", kind)
-        with _named(scenario.source.at(place)):
+        with named(scenario.source.at(place)):
             found, said = FIELDS[kind](course, getattr(course.field, kind), _Place(scenario, operation, place))
             found = replace(found, grafts=grafts)
             if course.field.is_planned:
                 # Here and not hours later: the box of a grid that holds the bone's surface holds all of the bone.
-                found.dose(_kept(operation))
+                found.dose(kept_points(operation))
         courses.append(found)
         highest, limit = found.maximum / found.fractions, parameters["tissue.lq_limit"]
         if highest > limit:
@@ -90,7 +90,7 @@ def laws_of(scenario: Scenario, constants: TissueConstants, highest: float) -> L
     given = scenario.irradiation
     if given is None:
         return PUBLISHED
-    with _named(scenario.source.at(("irradiation", "own_laws"))):
+    with named(scenario.source.at(("irradiation", "own_laws"))):
         own = {
             name: (scenario.files[("irradiation", "own_laws", name, "path")], law.name) for name, law in given.laws()
         }
@@ -106,18 +106,20 @@ def _grafts(scenario: Scenario, operation: Operation) -> tuple[Body, ...]:
         return own
     key: KeyPath = ("irradiation", "graft", "path")
     matrix = _Place(scenario, operation, ()).matrix
-    with _named(scenario.source.at(key)):
+    with named(scenario.source.at(key)):
         surface = read_surface(scenario.files[key]).transformed(matrix[:3, :3], matrix[:3, 3])
         return (*own, checked_closed(surface, "graft"))
 
 
-def _kept(operation: Operation) -> np.ndarray:
+def kept_points(operation: Operation) -> np.ndarray:
+    """Vertices of the bone that stays, (n, 3) [mm]."""
     points = operation.bone.points
     return points if operation.resection is None else points[~operation.resection.removed(points)]
 
 
 @contextmanager
-def _named(place: str) -> Iterator[None]:
+def named(place: str) -> Iterator[None]:
+    """Put the scenario's file and line before the sentence of an error."""
     try:
         yield
     except FemsimError as error:

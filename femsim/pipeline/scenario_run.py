@@ -30,6 +30,7 @@ from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
 from femsim.report import write_report
 from femsim.results import RunFolder, records, write_table, write_text
+from femsim.results.density import density_record, density_sentence
 from femsim.results.radiation import bone_regions, course_places, course_rows, dose_volume_rows, histogram_rows
 from femsim.results.rows import (
     event_rows,
@@ -111,6 +112,8 @@ class ScenarioRun:
         operation = setting.operation
         self.record.update(operation=records.operation_record(operation), warnings=list(operation.warnings))
         self.record["dropped_muscles"] = list(operation.dropped)
+        for warning in operation.warnings:
+            self.hooks.note(f"warning: {warning}")
         write_table(self.folder / "plan.csv", operation.table())
         known = self.folder / "mesh.npz"
         if resume and known.is_file():
@@ -123,6 +126,9 @@ class ScenarioRun:
             setting, made, self.hooks, operator=Operator.load(stored) if resume and stored.is_file() else None
         )
         self.record["mesh"] = {**records.mesh_record(made, key), "unknowns": built.model.space.n_dof}
+        if setting.measured is not None:
+            self.record["bone_from_ct"] = density_record(built.model, setting.measured, operation.graft)
+            self.hooks.note(density_sentence(self.record["bone_from_ct"]))
         if not stored.is_file():
             write_mesh(made, self.folder / "mesh.vtu")
             built.condensation.operator.save(stored)

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from femsim.fem.density import MeasuredBone
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.drawn_holes import read_hole_table
-from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
+from femsim.geometry.jaw import Jaw
 from femsim.geometry.operation import Operation, plan_operation
 from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan, Structure
-from femsim.geometry.shape import MandibleShape
 from femsim.geometry.surface import read_surface
 from femsim.mesh.sizing import Sizing
 from femsim.parameters import ParameterSet, load_parameters
+from femsim.pipeline.anatomy import jaw_of, measured_bone
 from femsim.pipeline.courses import courses_of, laws_of
 from femsim.pipeline.hooks import Hooks
 from femsim.scenario import Scenario
@@ -68,13 +69,20 @@ class JawTissue:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """A scenario turned into geometry, parameters and tissue; nothing meshed yet."""
+    """A scenario turned into geometry, parameters and tissue; nothing meshed yet.
+
+    Attributes
+    ----------
+    measured : MeasuredBone or None
+        The jaw's bone from a CT.
+    """
 
     scenario: Scenario
     parameters: ParameterSet
     operation: Operation
     tissue: JawTissue
     sizing: Sizing
+    measured: MeasuredBone | None = None
 
     @property
     def preload(self) -> dict[int, float]:
@@ -98,13 +106,20 @@ def prepare(scenario: Scenario, hooks: Hooks, operation: Operation | None = None
         if operation is None:
             operation = _operation(scenario, parameters)
         courses, notices = courses_of(scenario, operation, parameters)
-        operation = replace(operation, warnings=(*operation.warnings, *notices))
+        measured, told = measured_bone(scenario, parameters, operation)
+        anatomy = () if operation.jaw is None else operation.jaw.notices
+        operation = replace(
+            operation,
+            warnings=(*anatomy, *told, *operation.warnings, *notices),
+            cortical=None if measured is None else measured.is_cortical,
+        )
         return Setting(
             scenario,
             parameters,
             operation,
             _tissue(scenario, parameters, courses),
             Sizing.preset(scenario.mesh.preset),
+            measured,
         )
 
 
@@ -113,13 +128,7 @@ def _operation(scenario: Scenario, parameters: ParameterSet) -> Operation:
     if jaw.bench_block is not None:
         plan = _plate(scenario.plate, scenario.screws)
         return bench_block(parameters, gap=jaw.bench_block.gap, plate=plan)
-    if scenario.surface_path is not None:
-        marks = None if jaw.landmarks is None else {str(name): np.array(at) for name, at in jaw.landmarks.items()}
-        bone = jaw_from_surface(scenario.surface_path, marks)
-    else:
-        shape = MandibleShape.from_parameters(parameters)
-        # The schema lets only the names of the card through.
-        bone = parametric_jaw(replace(shape, **(jaw.parametric or {})))  # type: ignore[arg-type]
+    bone = jaw_of(scenario, parameters)
     resection = scenario.resection
     assert resection is not None  # the schema refuses a jaw without a resection
     middles, second, graft = len(resection.parts) - 1, scenario.second_plate, scenario.graft

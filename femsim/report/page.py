@@ -325,6 +325,7 @@ def _tables(designs: Sequence[Design], words: Catalogue) -> dict[str, Table | No
         "screws": page_tables.screw_table,
         "hardware": page_tables.hardware_table,
         "strain": page_tables.strain_table,
+        "density": page_tables.density_table,
         "dose": page_tables.dose_table,
         "mechanisms": page_tables.mechanism_table,
         "checks": page_tables.check_table,

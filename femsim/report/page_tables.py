@@ -105,6 +105,31 @@ def strain_table(designs: Sequence[Design], words: Catalogue) -> Table:
     return _per_design(designs, words, "tables.strain", columns, rows, words.say("tables.strain_note"))
 
 
+def density_table(designs: Sequence[Design], words: Catalogue) -> Table:
+    """Bounds of the modulus that a calibrated CT gave the bone."""
+    columns = _columns(words, "scan points lowest median highest capped raised cortical_share hounsfield", "scan")
+
+    def rows(design: Design) -> Iterator[Row]:
+        found = design.record.get("bone_from_ct")
+        if found is not None:
+            moduli = (words.number(found[f"young_{key}_mpa"]) for key in ("min", "median", "max"))
+            shares = (words.percent(found[f"{key}_share"], 2) for key in ("capped", "raised", "cortical"))
+            span = words.say(
+                "tables.from_to", low=words.number(found["hounsfield_min"]), high=words.number(found["hounsfield_max"])
+            )
+            yield Row((found["scan"], words.count(found["points"]), *moduli, *shares, span))
+
+    note = ""
+    known = next((one.record["bone_from_ct"] for one in designs if one.record.get("bone_from_ct")), None)
+    if known is not None:
+        note = words.say(
+            "tables.density_note",
+            cap=words.number(known["cap_mpa"]),
+            threshold=words.number(known["cortical_threshold_g_cm3"]),
+        )
+    return _per_design(designs, words, "tables.density", columns, rows, note)
+
+
 def dose_table(designs: Sequence[Design], words: Catalogue) -> Table:
     """Dose-volume numbers of the bone that stays."""
     columns = _columns(words, "bone dose volume dmean dmax d30 v50 v60", "bone dose")

@@ -89,6 +89,7 @@ def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:
         "mechanisms": [],
         "bulk": None,
         "dose_volume": [],
+        "bone_from_ct": None,
     }
 
 

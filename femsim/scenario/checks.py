@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
+from femsim.scenario.jaw import Jaw
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Jaw, Loading, Plate, Resection, Scenario, Screws, SecondPlate, Source
+from femsim.scenario.schema import Bone, Loading, Plate, Resection, Scenario, Screws, SecondPlate, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -29,8 +30,10 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
     jaw = parts.get("jaw")
     if not isinstance(jaw, Jaw):
         return
-    if jaw.surface is not None and not (source.folder / jaw.surface).is_file():
-        yield ("jaw", "surface"), f"no file {jaw.surface!r} in {source.folder}"
+    yield from _jaw_files(jaw, source)
+    bone = parts.get("bone")
+    if jaw.ct is not None and isinstance(bone, Bone) and bone.cortical == "orthotropic":
+        yield ("bone", "cortical"), "the moduli of a CT are isotropic; write isotropic, or remove jaw.ct"
     if "resection" in parts:
         yield from _resection_and_jaw(jaw, parts["resection"])
     if jaw.bench_block is not None:
@@ -40,6 +43,14 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
     yield from _drawn_plates(parts, source)
     for path, screws in _all_screws(parts):
         yield from _middle_screws(parts.get("resection"), screws, path)
+
+
+def _jaw_files(jaw: Jaw, source: Source) -> Iterator[tuple[Path, str]]:
+    for key, name in (("surface", jaw.surface), ("labels", jaw.labels)):
+        if name is not None and not (source.folder / name).is_file():
+            yield ("jaw", key), f"no file {name!r} in {source.folder}"
+    if jaw.ct is not None and not (source.folder / jaw.ct.image).exists():
+        yield ("jaw", "ct", "image"), f"no file or folder {jaw.ct.image!r} in {source.folder}"
 
 
 def _all_screws(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, Screws]]:

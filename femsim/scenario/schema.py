@@ -12,6 +12,7 @@ from pydantic.functional_validators import BeforeValidator
 from femsim.scenario import teeth
 from femsim.scenario.defaults import cards, from_card, recovery_from_card
 from femsim.scenario.irradiation import Irradiation
+from femsim.scenario.jaw import Jaw, Point
 from femsim.scenario.presets import CUSTOM, Finish, PlatePreset, ScrewPreset, plate_value, usual_finish
 from femsim.scenario.quantities import Quantity, problem, problems
 from femsim.scenario.section import Section
@@ -19,76 +20,13 @@ from femsim.scenario.teeth import Activation
 from femsim.scenario.words import (
     PARAMETER_OF_KEY,
     Bite,
-    Morphometrics,
     Overrides,
     SegmentEnd,
-    empty_means_all_defaults,
 )
 
-Coordinate = Annotated[float, Quantity("mm", "-1000 mm", "1000 mm")]
-Point = tuple[Coordinate, Coordinate, Coordinate]
-LandmarkName = Literal[
-    "condyle_left",
-    "condyle_right",
-    "gonion_left",
-    "gonion_right",
-    "coronoid_left",
-    "coronoid_right",
-    "first_molar_left",
-    "first_molar_right",
-    "incisor",
-    "menton",
-]
 Coefficient = Annotated[float, Field(ge=-1e3, le=1e3)]
 Factor = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class BenchBlock(Section):
-    """Two bone blocks bridged by the plate: meshes in seconds, for fast tests and for laboratory set-ups."""
-
-    gap: Annotated[float, Quantity("mm", "1 mm", "100 mm")] = from_card("bench.gap")
-
-
-class Structure(Section):
-    """Something that screws should keep clear of: a tube about a line, such as the canal of the nerve or a root."""
-
-    name: Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[\w .-]+$")]
-    points: Annotated[tuple[Point, ...], Field(min_length=2, max_length=1000)]
-    radius: Annotated[float, Quantity("mm", "0 mm", "10 mm")]
-    distance: Annotated[float, Quantity("mm", "0 mm", "10 mm")] = from_card("screws.bone_around")
-
-
-class Jaw(Section):
-    """Exactly one of: a parametric jaw, a closed surface from a file, the bench block."""
-
-    parametric: Morphometrics | None = None
-    surface: str | None = Field(default=None, description="closed surface (STL, OBJ, PLY), beside the scenario file")
-    landmarks: dict[LandmarkName, Point] | None = Field(
-        default=None, description="points in the surface file's own frame"
-    )
-    bench_block: BenchBlock | None = None
-    keep_clear: tuple[Structure, ...] = Field(
-        default=(), description="lines that screws should keep clear of, in the frame of the surface file"
-    )
-
-    _empty = model_validator(mode="before")(empty_means_all_defaults("parametric", "bench_block"))
-
-    @model_validator(mode="after")
-    def _one_jaw(self) -> Jaw:
-        kinds = ("parametric", "surface", "bench_block")
-        given = [kind for kind in kinds if getattr(self, kind) is not None]
-        if len(given) != 1:
-            raise problem(f"needs exactly one of {', '.join(kinds)}, not {' and '.join(given) or 'none of them'}")
-        if self.landmarks is not None and self.surface is None:
-            raise problem("landmarks are read only with a surface; remove them or name a surface", "landmarks")
-        if self.keep_clear and self.bench_block is not None:
-            raise problem("the bench block has no canal and no roots; remove this key", "keep_clear")
-        names = [structure.name for structure in self.keep_clear]
-        for k, name in enumerate(names):
-            if name in names[:k]:
-                raise problem(f"a second structure is named {name!r}; name it otherwise", "keep_clear", k, "name")
-        return self
 
 
 class CutPlane(Section):
@@ -627,16 +565,14 @@ class Scenario(Section):
         return (self.plate,) if self.second_plate is None else (self.plate, self.second_plate)
 
     @property
-    def surface_path(self) -> Path | None:
-        """Absolute path of the jaw's surface file, if one is named."""
-        return None if self.jaw.surface is None else (self._source.folder / self.jaw.surface).resolve()
-
-    @property
     def files(self) -> dict[tuple[str | int, ...], Path]:
         """Absolute path of every file and folder that is named, by its place in the scenario."""
         found: dict[tuple[str | int, ...], Path] = {}
-        if self.surface_path is not None:
-            found[("jaw", "surface")] = self.surface_path
+        for key in ("surface", "labels"):
+            if (named := getattr(self.jaw, key)) is not None:
+                found[("jaw", key)] = (self._source.folder / named).resolve()
+        if self.jaw.ct is not None:
+            found[("jaw", "ct", "image")] = (self._source.folder / self.jaw.ct.image).resolve()
         for key, plate in (("plate", self.plate), ("second_plate", self.second_plate)):
             for name in ("surface", "holes"):
                 if plate is not None and isinstance(file := getattr(plate, name), str):

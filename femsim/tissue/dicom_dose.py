@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from femsim.errors import InputError
+from femsim.images.grid import rigid_matrix
 from femsim.tissue.dicom_files import DicomFolder, Item, read_folder
 from femsim.tissue.dicom_grid import dose_grid
-from femsim.tissue.dose_grid import DoseGrid, DoseSum, check_plausible, fits_prescription, rigid_matrix
+from femsim.tissue.dose_grid import DoseGrid, DoseSum, check_plausible, fits_prescription
 
 WHOLE = ("PLAN", "MULTI_PLAN")
 ONE_FRACTION = ("FRACTION", "FRACTION_SESSION")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from femsim.tissue.dicom_files import Item
+from femsim.images.dicom import COSINE_TOLERANCE, Item, big_endian, compressed, placed
 from femsim.tissue.dose_grid import DoseGrid
 
-COSINE_TOLERANCE = 1e-3
-"""Largest error of the products of direction cosines: files carry at least four digits of them."""
 PLANE_TOLERANCE = 1e-2
 """Largest difference [mm] between an absolute offset and the position's z that is rounding."""
 BITS = (16, 32)
@@ -28,7 +26,7 @@ def dose_grid(file: Item, outside: float | None = None) -> DoseGrid:
     InputError
         A missing or contradictory element, compressed or cut-off pixels.
     """
-    position, row, column, spacing = _place(file)
+    position, row, column, spacing = placed(file)
     shifts = _plane_shifts(file, position, np.cross(row, column))
     values = _pixels(file, len(shifts)) * _scaling(file)
     # Order i along a row, j along a column, k by plane; descending planes are turned round.
@@ -39,25 +37,6 @@ def dose_grid(file: Item, outside: float | None = None) -> DoseGrid:
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2] = row * spacing[1], column * spacing[0], direction
     matrix[:3, 3] = position
     return DoseGrid(dose, matrix, places, file.label, outside)
-
-
-def _place(file: Item) -> tuple[NDArray[np.float64], ...]:
-    found = []
-    for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
-        values = file.numbers(keyword)
-        if len(values) != count:
-            raise file.wrong(f"{keyword} holds {len(values)} numbers where {count} are needed; export the dose again")
-        found.append(values)
-    position, cosines, spacing = found
-    row, column = cosines[:3], cosines[3:]
-    products = np.array([row @ row - 1.0, column @ column - 1.0, row @ column])
-    if np.abs(products).max() > COSINE_TOLERANCE:
-        raise file.wrong(
-            f"ImageOrientationPatient is {cosines.tolist()}, not two perpendicular unit vectors; export the dose again"
-        )
-    if spacing.min() <= 0.0:
-        raise file.wrong(f"PixelSpacing is {spacing.tolist()} mm; both steps must be more than 0")
-    return position, row / np.linalg.norm(row), column / np.linalg.norm(column), spacing
 
 
 def _plane_shifts(file: Item, position: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,7 +81,7 @@ def _scaling(file: Item) -> float:
 
 
 def _pixels(file: Item, frames: int) -> NDArray[np.float64]:
-    if _compressed(file):
+    if compressed(file):
         raise file.wrong("the pixels are compressed; export the dose uncompressed")
     rows, columns, bits = (file.whole(key) for key in ("Rows", "Columns", "BitsAllocated"))
     if not rows or not columns or rows < 0 or columns < 0:
@@ -117,23 +96,6 @@ def _pixels(file: Item, frames: int) -> NDArray[np.float64]:
             f"the pixels have {len(raw)} bytes where {frames} planes of {rows} x {columns} need {needed}; the file is "
             "cut off or contradicts itself, export it again"
         )
-    order = ">" if _big_endian(file) else "<"
+    order = ">" if big_endian(file) else "<"
     stored = np.frombuffer(raw[:needed], dtype=f"{order}u{bits // 8}")
     return stored.astype(np.float64).reshape(frames, rows, columns)
-
-
-def _transfer_syntax(file: Item) -> str:
-    meta = getattr(file.dataset, "file_meta", None)
-    return Item(file.label, meta).text("TransferSyntaxUID") if meta is not None else ""
-
-
-UNCOMPRESSED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2")
-"""Implicit and explicit little endian, the latter deflated as a whole, explicit big endian; "" when not stated."""
-
-
-def _compressed(file: Item) -> bool:
-    return _transfer_syntax(file) not in UNCOMPRESSED
-
-
-def _big_endian(file: Item) -> bool:
-    return _transfer_syntax(file) == UNCOMPRESSED[-1]

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from femsim.errors import InputError
 from femsim.geometry.surface import Surface
+from femsim.images.grid import rigid_matrix
 from femsim.tissue.contours import contour_surface
 from femsim.tissue.dicom_dose import frame_matrix
 from femsim.tissue.dicom_files import Item, read_folder
-from femsim.tissue.dose_grid import rigid_matrix
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from femsim.errors import InputError
+from femsim.images.grid import rigid_matrix
 from femsim.tissue import Course, TargetField, UniformField, course_eqd2
 from femsim.tissue.dose import highest_eqd2
-from femsim.tissue.dose_grid import DoseGrid, DoseSum, rigid_matrix
+from femsim.tissue.dose_grid import DoseGrid, DoseSum
 
 RANDOM = np.random.default_rng(5)
 VALUES = RANDOM.random((5, 6, 7)) * 60.0

@@ -8,13 +8,13 @@ from pathlib import Path
 import femsim
 
 ORDER = (
-    *("errors", "units", "durable", "parameters", "scenario", "geometry", "mesh", "tissue", "fem", "interface"),
-    *("loosening", "export", "results", "report", "pipeline", "study"),
+    *("errors", "units", "durable", "parameters", "scenario", "images", "geometry", "mesh", "tissue", "fem"),
+    *("interface", "loosening", "export", "results", "report", "pipeline", "study"),
     *("terminal", "tables", "doctor", "cli", "__main__"),
 )
 """Stages, earliest first; a stage imports only from itself and from earlier ones."""
 PACKAGE = Path(femsim.__file__).parent
-NUMBERS_ONLY = ("geometry", "mesh", "tissue", "fem", "interface", "loosening")
+NUMBERS_ONLY = ("images", "geometry", "mesh", "tissue", "fem", "interface", "loosening")
 """Stages that take plain arguments and must not know scenario files."""
 
 

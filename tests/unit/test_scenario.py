@@ -135,7 +135,7 @@ def test_surface_jaw_is_found_beside_the_scenario_and_hashed_by_content(tmp_path
     for letter in "abc":
         content = {**BASE, "jaw": {"surface": f"{letter}.stl", "landmarks": {"menton": ["0 mm", "1 mm", "2 mm"]}}}
         scenario = load_scenario(write(tmp_path, json.dumps(content)))
-        assert scenario.surface_path == tmp_path / f"{letter}.stl"
+        assert scenario.files[("jaw", "surface")] == tmp_path / f"{letter}.stl"
         assert scenario.jaw.landmarks == {"menton": (0.0, 1.0, 2.0)}
         hashes.append(scenario_hash(scenario))
     assert hashes[0] == hashes[1] != hashes[2]

@@ -256,7 +256,7 @@ def loosening_of(
         horizon=HORIZON,
         eqd2_max=float(eqd2(given, FRACTIONS, tissue.alpha_beta)),
     )
-    bone = PatchBone(data["cortical"], Elasticity.from_parameters(cards), table.histories(dose))
+    bone = PatchBone.of_classes(data["cortical"], Elasticity.from_parameters(cards), table.histories(dose))
     law = ScrewBoneLaw(LawConstants.from_parameters(cards))
     task = Task(
         name=str(data["bite_name"]),
