@@ -26,8 +26,8 @@ THIN_BONE_SHARE = 0.4
 # Rays that measure a wall start below the surface and look this far [mm]; thicker bone needs no shorter edges.
 RAY_START = 1e-3
 RAY_LENGTH = 6.0
-# A thin plate is meshed no finer than this share of the wanted edge in plates.
-THIN_PLATE_SHARE = 0.5
+# Longest edge in a plate over its thickness: a little less than half, because few edges stand across the plate.
+LAYER_SHARE = 0.45
 # Fewest and most sides of a screw's polygon.
 SCREW_SEGMENTS = (10, 24)
 
@@ -43,7 +43,7 @@ class Sizing:
     growth : float
         Growth of the edge length away from the screws inside bone [mm per mm].
     plate : float
-        Longest edge in the plates [mm]; half the thickness in a thin plate.
+        Longest edge in the plates [mm]; less than half the thickness in a thin plate.
     elsewhere : float
         Longest edge in bone [mm]; shorter where the bone is a thin sheet.
     outside, outside_growth : float
@@ -83,8 +83,8 @@ class Sizing:
             )
 
     def in_plate(self, plate: Plate) -> float:
-        """Edge length in one plate [mm]: two elements through its thickness, within reason for a thin one."""
-        return float(np.clip(0.5 * plate.thickness, THIN_PLATE_SHARE * self.plate, self.plate))
+        """Edge length in one plate [mm]: two elements through its thickness."""
+        return min(LAYER_SHARE * plate.thickness, self.plate)
 
     def segments(self, diameter: float) -> int:
         """Sides of a screw's polygon: about one edge each, so that the mesher has nothing to collapse."""

@@ -17,9 +17,10 @@ import numpy as np
 
 from femsim.errors import MeshError
 from femsim.geometry.surface import Surface
-from femsim.mesh.improve import open_flat_tets, peel, round_screws
+from femsim.mesh.improve import open_flat_tets, peel, round_screws, sharpen_plates
 from femsim.mesh.ordering import renumbered
-from femsim.mesh.quality import check_mesh, quality_report
+from femsim.mesh.checks import check_mesh
+from femsim.mesh.quality import quality_report
 from femsim.mesh.regions import (
     OUTSIDE,
     bone_components,
@@ -102,6 +103,7 @@ def assemble_parts(operation: Operation, bone: Surface, points: np.ndarray, tets
     region = smooth_labels(tets, classify(operation, bone, points[tets].mean(axis=1)))
     tets, region, crumbs = _kept(points, tets, region)
     points, tets, _ = compacted(points, tets)
+    points = sharpen_plates(operation, points, tets, region, sizing.envelope)
     points = round_screws(operation, points, tets, region)
     points = open_flat_tets(points, tets, region, sizing.envelope)
     tets, region, more = _kept(points, tets, peel(points, tets, region, sizing.envelope))
