@@ -1,7 +1,7 @@
-"""Operations drawn at random with fixed seeds: jaw, defect, plate, screws, standoff, at times a second plate or a graft.
+"""Operations drawn at random with fixed seeds: jaw, defect, plate, screws, standoff; at times a second plate, a graft.
 
 What the planner refuses (no room for a hole, a plate that would touch bone, ...) is drawn again from the same stream of
-random numbers. Every refusal is kept with its reason: the planner's refusals are not the mesher's failures, but they are
+random numbers. Every refusal is kept with its reason: a refusal of the planner is no failure of the mesher, but it is
 not hidden either.
 """
 
@@ -134,9 +134,7 @@ def _planned(choices: dict[str, Any], parameters: ParameterSet, real: Jaw | None
     if choices["second_plate"]:
         # A thin plate near the alveolar border, as used against torsion.
         second = ScrewPlan(preset="locking-2.0", length="monocortical")
-        plates.append(
-            PlatePlan(preset="low-profile-1.0", height=choices["height"] + 11.0, per_stump=2, screws=second)
-        )
+        plates.append(PlatePlan(preset="low-profile-1.0", height=choices["height"] + 11.0, per_stump=2, screws=second))
     graft = GraftPlan() if choices["graft"] else None
     return plan_operation(jaw, parameters, segments=segments, plates=plates, graft=graft)
 

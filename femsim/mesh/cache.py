@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # Raise it when the code makes another mesh from the same operation.
 ROUTE_VERSION = 3
-# Decimals of a millimetre kept before hashing. Processors round the last digits of a surface differently; with a tenth
-# of a micrometre a value sits on the edge between two roundings once in a thousand surfaces, and no mesh follows closer.
+# Decimals of a millimetre kept before hashing. Processors round the last digits of a surface differently; at a tenth of
+# a micrometre a value hardly ever sits on the edge between two roundings, and no mesh follows a surface closer.
 COORDINATE_DIGITS = 4
 # Fields of the sizing that change the time, not the mesh.
 TIME_ONLY = ("threads",)

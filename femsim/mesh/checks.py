@@ -54,18 +54,21 @@ def _check_geometry(mesh: Mesh) -> None:
         (f"the area of {row['name']} in bone", row["interface_area_error"], LARGEST_AREA_ERROR)
         for row in mesh.quality["screws"]
     ]
-    found += [(f"the volume of {row['name']}", row["volume_error"], LARGEST_VOLUME_ERROR) for row in mesh.quality["screws"]]
+    found += [
+        (f"the volume of {row['name']}", row["volume_error"], LARGEST_VOLUME_ERROR) for row in mesh.quality["screws"]
+    ]
     found.append(("the volume of the plates", mesh.quality["plate_volume_error"], LARGEST_VOLUME_ERROR))
     for what, error, limit in found:
         if abs(error) > limit:
             raise MeshError(
-                f"mesh: {what} is off the exact geometry by {100 * error:+.1f} %, at most {100 * limit:g} % are allowed; "
-                "try a finer sizing preset"
+                f"mesh: {what} is off the exact geometry by {100 * error:+.1f} %, at most {100 * limit:g} % are "
+                "allowed; try a finer sizing preset"
             )
     layers = mesh.quality["plate_layers"]
     if layers is not None and layers < FEWEST_LAYERS:
         raise MeshError(
-            f"mesh: {layers:.1f} elements through a plate, at least {FEWEST_LAYERS:g} are needed; try a finer sizing preset"
+            f"mesh: {layers:.1f} elements through a plate, at least {FEWEST_LAYERS:g} are needed; try a finer sizing "
+            "preset"
         )
 
 

@@ -11,6 +11,7 @@ from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh, outer_faces
 
 if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
+    from femsim.geometry.plate import Plate
     from femsim.geometry.screws import Screw
 
 # Samples along and around a screw for the exact areas and volumes; the error is far below the mesh's own.
@@ -60,21 +61,16 @@ def exact_interface_area(operation: Operation, screw: Screw) -> float:
     return float(side + tip)
 
 
-def exact_plate_volume(operation: Operation) -> float:
-    """Volume of the plates without empty holes and without the screws in them [mm3]."""
-    total = sum(plate.surface.volume for plate in operation.plates)
-    for plate in operation.plates:
-        total -= sum(np.pi / 4 * hole.diameter**2 * plate.thickness for hole in plate.empty_holes)
+def exact_plate_volume(operation: Operation, plate: Plate) -> float:
+    """Volume of a plate without its empty holes and without the screws in it [mm3]."""
+    total = plate.surface.volume - sum(np.pi / 4 * hole.diameter**2 * plate.thickness for hole in plate.empty_holes)
     for screw in operation.screws:
         axial = (np.arange(AXIAL_SAMPLES) + 0.5) / AXIAL_SAMPLES * screw.length
         radial = (np.arange(RADIAL_SAMPLES) + 0.5) / RADIAL_SAMPLES * 0.5 * screw.diameter
         across = _directions(screw)[:: ANGULAR_SAMPLES // 9]
         points = (screw.head + axial[:, None, None, None] * screw.axis + radial[:, None, None] * across).reshape(-1, 3)
         weight = np.broadcast_to(radial[:, None], (len(axial), len(radial), len(across))).ravel()
-        inside = np.zeros(len(points), dtype=bool)
-        for plate in operation.plates:
-            inside |= plate.contains(points)
-        total -= inside @ weight / weight.sum() * np.pi / 4 * screw.diameter**2 * screw.length
+        total -= plate.contains(points) @ weight / weight.sum() * np.pi / 4 * screw.diameter**2 * screw.length
     return float(total)
 
 
@@ -165,7 +161,8 @@ def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, 
                 "volume_error": volume / whole - 1,
             }
         )
-    plate, plate_exact = float(mesh.volumes[mesh.plates].sum()), exact_plate_volume(operation)
+    plate = float(mesh.volumes[mesh.plates].sum())
+    plate_exact = sum(exact_plate_volume(operation, one) for one in operation.plates)
     exact_area = float(sum(row["interface_area_exact"] for row in screws))
     return {
         "points": len(mesh.points),
@@ -181,7 +178,9 @@ def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, 
         "plate_volume": plate,
         "plate_volume_exact": plate_exact,
         "plate_volume_error": plate / plate_exact - 1 if plate_exact > 0 else 0.0,
-        "plate_layers": min((plate_layers(mesh, k, one.thickness) for k, one in enumerate(operation.plates)), default=None),
+        "plate_layers": min(
+            (plate_layers(mesh, k, one.thickness) for k, one in enumerate(operation.plates)), default=None
+        ),
         "interface_area": float(area.sum()),
         "interface_area_exact": exact_area,
         "interface_area_error": float(area.sum() / exact_area - 1) if exact_area > 0 else 0.0,

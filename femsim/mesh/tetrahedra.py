@@ -17,9 +17,9 @@ import numpy as np
 
 from femsim.errors import MeshError
 from femsim.geometry.surface import Surface
+from femsim.mesh.checks import check_mesh
 from femsim.mesh.improve import open_flat_tets, peel, round_screws, sharpen_plates
 from femsim.mesh.ordering import renumbered
-from femsim.mesh.checks import check_mesh
 from femsim.mesh.quality import quality_report
 from femsim.mesh.regions import (
     OUTSIDE,
@@ -62,7 +62,7 @@ def build_mesh(operation: Operation, sizing: Sizing | None = None, progress: Pro
     MeshError
         The mesher failed, or the mesh does not pass :func:`femsim.mesh.quality.check_mesh`.
     """
-    sizing = sizing or Sizing()
+    sizing = (sizing or Sizing()).fitted(operation.plates)
     tell = progress or _silent
     if not operation.screws:
         raise MeshError("mesh: the operation has no screws, so no bone-screw interface; give it at least one screw")
@@ -76,6 +76,7 @@ def build_mesh(operation: Operation, sizing: Sizing | None = None, progress: Pro
         tell("parts", None)
         try:
             mesh = assemble_parts(operation, bone, points, tets, sizing)
+            mesh.quality["tries"] = attempt
             check_mesh(mesh, operation)
         except MeshError:
             if attempt == ATTEMPTS:

@@ -103,8 +103,14 @@ def test_flat_tetrahedra_are_refused_with_the_place():
     [
         ({"plate_volume_error": -0.04}, "volume of the plates is off .* by -4.0 %, at most 3 %"),
         ({"plate_layers": 1.4}, "1.4 elements through a plate, at least 2"),
-        ({"screws": [{"name": "left", "interface_area_error": 0.025, "volume_error": 0.0}]}, "area of left .* \\+2.5 %"),
-        ({"screws": [{"name": "left", "interface_area_error": 0.0, "volume_error": -0.05}]}, "volume of left .* -5.0 %"),
+        (
+            {"screws": [{"name": "left", "interface_area_error": 0.025, "volume_error": 0.0}]},
+            "area of left .* \\+2.5 %",
+        ),
+        (
+            {"screws": [{"name": "left", "interface_area_error": 0.0, "volume_error": -0.05}]},
+            "volume of left .* -5.0 %",
+        ),
     ],
 )
 def test_wrong_areas_volumes_and_thin_plates_are_refused(change, message):

@@ -294,8 +294,8 @@ def test_thin_plate_gets_two_elements_through_its_thickness(operation):
     plate = operation.plates[0]
     sizing = Sizing(plate=1.4)
     assert sizing.in_plate(replace(plate, thickness=4.0)) == 1.4
-    assert sizing.in_plate(replace(plate, thickness=2.0)) == pytest.approx(0.9)
-    assert sizing.in_plate(replace(plate, thickness=0.5)) == pytest.approx(0.225)
+    assert sizing.in_plate(replace(plate, thickness=2.0)) == pytest.approx(0.96)
+    assert sizing.in_plate(replace(plate, thickness=0.5)) == pytest.approx(0.24)
 
 
 def test_flat_tetrahedra_are_opened_within_the_allowance(mesh):
