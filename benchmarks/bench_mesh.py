@@ -1,8 +1,8 @@
 """Meshing: time and quality of the standard jaw with eight screws, and random operations that must all succeed.
 
 The jaw is the real mandible given with --jaw (or found beside the project), the parametric one otherwise; what was
-meshed is printed. ``--random N`` draws N operations with fixed seeds and tabulates each: jaw, defect, plate, screws,
-standoff, time, counts, worst quality.
+meshed is printed. ``--random N`` draws N operations with fixed seeds (see random_operations.py), writes one JSON line
+for each and tabulates them; started again with the same lines it skips what is finished. ``--table`` only prints.
 """
 
 from __future__ import annotations
@@ -11,29 +11,31 @@ import argparse
 import json
 import os
 import platform
+import resource
 import time
-from dataclasses import fields, replace
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from random_operations import DRAWS_VERSION, random_operation
 
-from femsim.errors import GeometryError, MeshError
+from femsim.durable import append_line
+from femsim.errors import MeshError
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
-from femsim.geometry.plan import PlatePlan, ScrewPlan, SegmentPlan
-from femsim.geometry.shape import MandibleShape
+from femsim.geometry.plan import SegmentPlan
 from femsim.mesh import Sizing, build_mesh
+from femsim.mesh.cache import ROUTE_VERSION
 from femsim.parameters import load_parameters
 
 REAL_JAW = Path(__file__).resolve().parents[2] / "shared" / "data" / "mandible_real.obj"
-# Defects from small to hemimandibular, FDI numbers.
-DEFECTS = [(33, 37), (34, 36), (43, 46), (31, 35), (42, 32), (45, 47), (33, 43), (36, 37)]
-PLATES = ["low-profile-2.0", "reconstruction-2.5", "reconstruction-3.0", "patient-specific-2.5"]
-SCREWS = ["locking-2.4", "locking-2.7"]
-# A draw that cannot be planned is drawn again, so often at most: the planner's refusals are not the mesher's.
-DRAWS = 30
+LINES = Path(__file__).resolve().parent / "results" / "mesh_random.jsonl"
+# What lines must share to belong to one table.
+SAME = ("draws", "route", "preset", "real_jaw")
 
 
 def standard_operation(jaw: Jaw) -> Operation:
@@ -41,65 +43,161 @@ def standard_operation(jaw: Jaw) -> Operation:
     return plan_operation(jaw, load_parameters(), segments=[SegmentPlan(teeth=(33, 37))])
 
 
-def random_operation(seed: int, real: Jaw | None) -> tuple[Operation, dict[str, Any]]:
-    """Draw a jaw, defect, plate, screws and standoff."""
-    rng = np.random.default_rng(seed)
-    parameters = load_parameters()
-    for _ in range(DRAWS):
-        jaw = real if real is not None and rng.random() < 0.5 else _random_jaw(rng)
-        first, last = DEFECTS[rng.integers(len(DEFECTS))]
-        drawn: dict[str, Any] = {
-            "from": first,
-            "to": last,
-            "plate": str(rng.choice(PLATES)),
-            "screws": str(rng.choice(SCREWS)),
-            "per_stump": int(rng.integers(3, 5)),
-            "standoff": float(np.round(rng.uniform(0.3, 1.5), 2)),
-            "length": str(rng.choice(["bicortical", "monocortical"])),
-        }
-        plate = PlatePlan(
-            preset=drawn["plate"],
-            per_stump=drawn["per_stump"],
-            standoff=drawn["standoff"],
-            screws=ScrewPlan(preset=drawn["screws"], length=drawn["length"]),
-        )
-        try:
-            segments = [SegmentPlan(teeth=(first, last))]
-            return plan_operation(jaw, parameters, segments=segments, plates=[plate]), {"jaw": jaw.name, **drawn}
-        except GeometryError:
-            continue
-    raise SystemExit(f"seed {seed}: no operation could be planned in {DRAWS} draws")
-
-
-def _random_jaw(rng: np.random.Generator) -> Jaw:
-    shape = MandibleShape.default()
-    names = [f.name for f in fields(shape) if f.name in ("bicondylar_width", "bigonial_width", "ramus_height")]
-    return parametric_jaw(replace(shape, **{n: getattr(shape, n) * rng.uniform(0.97, 1.03) for n in names}))
-
-
 def measured(operation: Operation, sizing: Sizing) -> dict[str, Any]:
     """Mesh once; seconds and quality, or the reason of the failure."""
-    start = time.perf_counter()
+    start, used = time.perf_counter(), _processor_seconds()
     try:
         mesh = build_mesh(operation, sizing)
     except MeshError as error:
-        return {"seconds": time.perf_counter() - start, "failure": str(error)}
+        failed = {"failure": str(error)}
+        return {"seconds": time.perf_counter() - start, "processor_seconds": _processor_seconds() - used, **failed}
     quality = mesh.quality
     return {
         "seconds": time.perf_counter() - start,
+        "processor_seconds": _processor_seconds() - used,
+        "tries": quality["tries"],
         "tets": quality["tets"],
+        "scaled_jacobian": quality["scaled_jacobian"],
         "min_scaled_jacobian": quality["scaled_jacobian"]["min"],
-        "interface_area_error": max(abs(row["interface_area_error"]) for row in quality["screws"]),
+        "interface_area_error": abs(quality["interface_area_error"]),
+        "worst_screw_area_error": max(abs(row["interface_area_error"]) for row in quality["screws"]),
         "screw_volume_error": max(abs(row["volume_error"]) for row in quality["screws"]),
         "plate_volume_error": abs(quality["plate_volume_error"]),
+        "plate_layers": quality["plate_layers"],
     }
 
 
-def _row(name: str, result: dict[str, Any]) -> str:
+def _processor_seconds() -> float:
+    """Of this process and of its finished children; other work on the machine does not count."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+HEADER = "     s  cpu s tries    tets min SJ   area  screw volume  plate layers"
+
+
+def _numbers(result: dict[str, Any]) -> str:
+    times = f"{result['seconds']:6.1f} {result['processor_seconds']:6.1f}"
     if "failure" in result:
-        return f"{name:<78} {result['seconds']:7.1f}  FAILED: {result['failure']}"
-    numbers = [result[k] for k in ("min_scaled_jacobian", "interface_area_error", "screw_volume_error")]
-    return f"{name:<78} {result['seconds']:7.1f} {result['tets']:8d} " + " ".join(f"{x:8.4f}" for x in numbers)
+        return f"{times} FAILED: {result['failure']}"
+    errors = ("interface_area_error", "worst_screw_area_error", "screw_volume_error", "plate_volume_error")
+    shares = " ".join(f"{100 * result[name]:5.2f}%" for name in errors)
+    counts = f"{result['tries']:5d} {result['tets']:7d} {result['min_scaled_jacobian']:6.3f}"
+    return f"{times} {counts} {shares} {result['plate_layers']:6.2f}"
+
+
+def run_random(count: int, jaw: Path, preset: str, lines: Path, processes: int) -> None:
+    """Mesh the operations that have no line yet; one line each, written as soon as it is known."""
+    head = _head(_real_jaw(jaw), preset)
+    done = {line["seed"] for line in read_lines(lines, head)}
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    missing = [seed for seed in range(count) if seed not in done]
+    threads = Sizing.preset(preset).threads if processes == 1 else 1
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for line in pool.map(partial(_one, jaw=jaw, preset=preset, threads=threads), missing):
+            append_line(lines, line | head)
+            print(f"{line['seed']:3d} {_numbers(line['result'])}", flush=True)
+
+
+def _one(seed: int, *, jaw: Path, preset: str, threads: int) -> dict[str, Any]:
+    """Draw and mesh one operation; its line."""
+    drawn = random_operation(seed, _real_jaw(jaw))
+    return {
+        "seed": seed,
+        "threads": threads,
+        "choices": drawn.choices,
+        "screws": len(drawn.operation.screws),
+        "refused": drawn.refused,
+        "result": measured(drawn.operation, Sizing.preset(preset, threads=threads)),
+    }
+
+
+@cache
+def _real_jaw(path: Path) -> Jaw | None:
+    return jaw_from_surface(path) if path.is_file() else None
+
+
+def _head(real: Jaw | None, preset: str) -> dict[str, Any]:
+    values = (DRAWS_VERSION, ROUTE_VERSION, preset, None if real is None else real.name)
+    return dict(zip(SAME, values, strict=True))
+
+
+def read_lines(path: Path, head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Lines of one table, by seed; a line cut off by a kill is left out and made again."""
+    found: dict[int, dict[str, Any]] = {}
+    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        if all(line.get(name) == value for name, value in head.items()):
+            found[line["seed"]] = line
+    return [found[seed] for seed in sorted(found)]
+
+
+def print_table(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Print the operations, what the planner refused, and the worst of everything; returns the figures."""
+    print(f"\n{'seed':>4} {'operation':<92} {HEADER}")
+    for row in rows:
+        print(f"{row['seed']:4d} {_words(row):<92} {_numbers(row['result'])}")
+    refused = [one for row in rows for one in row["refused"]]
+    print(f"\ndrawn again because the planner refused: {len(refused)} of {len(refused) + len(rows)} draws")
+    for reason, times in Counter(one["reason"] for one in refused).most_common():
+        print(f"  {times} x {reason}")
+    results = [row["result"] for row in rows]
+    good = [result for result in results if "failure" not in result]
+    figures = {
+        "mesh_random_successes": float(len(good)),
+        "mesh_random_count": float(len(rows)),
+        "mesh_random_refused_draws": float(len(refused)),
+        "mesh_random_second_tries": float(sum(result["tries"] > 1 for result in good)),
+        "mesh_random_worst_seconds": max((result["seconds"] for result in results), default=0.0),
+        "mesh_random_worst_processor_seconds": max((result["processor_seconds"] for result in results), default=0.0),
+        "mesh_random_worst_scaled_jacobian": min((r["min_scaled_jacobian"] for r in good), default=0.0),
+    }
+    for name in ("interface_area_error", "worst_screw_area_error", "screw_volume_error", "plate_volume_error"):
+        figures[f"mesh_random_{name}"] = max((r[name] for r in good), default=1.0)
+    print(f"\n{len(good)} of {len(rows)} meshed")
+    print("scaled Jacobian of all elements: " + _distribution(good))
+    for name, value in figures.items():
+        print(f"{name:<42} {value:.4g}")
+    return figures
+
+
+def _words(row: dict[str, Any]) -> str:
+    one = row["choices"]
+    extra = [name for name, there in (("second plate", one["second_plate"]), ("fibula", one["graft"])) if there]
+    words = (one["jaw"], one["side"], one["defect"], one["plate"], f"{row['screws']} x {one['screws']}", one["length"])
+    return ", ".join([*words, f"{one['standoff']:g} mm", *extra])
+
+
+def _distribution(results: list[dict[str, Any]]) -> str:
+    total: Counter[str] = Counter()
+    for result in results:
+        total.update(result["scaled_jacobian"]["histogram"])
+    count = max(sum(total.values()), 1)
+    return ", ".join(f"{name}: {100 * number / count:.3g} %" for name, number in total.items())
+
+
+def _standard(quick: bool, real: Jaw | None, sizing: Sizing) -> dict[str, float]:
+    if quick:
+        name, operation = "bench block, 2 + 2 screws", bench_block(load_parameters())
+    elif real is not None:
+        name, operation = "real jaw, left body defect, 4 + 4 screws", standard_operation(real)
+    else:
+        name, operation = "parametric jaw, left body defect, 4 + 4 screws", standard_operation(parametric_jaw())
+    result = measured(operation, sizing)
+    print(f"{'mesh':<48} {HEADER}\n{name:<48} {_numbers(result)}", flush=True)
+    if "failure" in result:
+        raise SystemExit(1)
+    # Only the real jaw may carry the name that the budget is stated for.
+    seconds = "mesh_seconds" if quick or real is None else "mesh_real_jaw_seconds"
+    return {
+        seconds: result["seconds"],
+        "mesh_min_scaled_jacobian": result["min_scaled_jacobian"],
+        "mesh_interface_area_error": result["interface_area_error"],
+        "mesh_tets": float(result["tets"]),
+    }
 
 
 def main() -> None:
@@ -107,55 +205,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="bench block and preview sizing instead of the jaw")
     parser.add_argument("--jaw", type=Path, default=REAL_JAW, help="closed surface of a real jaw")
-    parser.add_argument("--random", type=int, default=0, metavar="N", help="also mesh N random operations")
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="mesh N random operations instead")
+    parser.add_argument("--processes", type=int, default=1, help="random operations at a time, one thread each if more")
     parser.add_argument("--preset", default="standard", help="sizing preset")
+    parser.add_argument("--lines", type=Path, default=LINES, help="JSON lines of the random operations")
+    parser.add_argument("--table", action="store_true", help="only print the table of the lines")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
-    sizing = Sizing.preset("preview" if arguments.quick else arguments.preset)
-    real = jaw_from_surface(arguments.jaw) if arguments.jaw.is_file() else None
-
-    print(f"{'mesh':<78} {'seconds':>7} {'tets':>8} {'min SJ':>8} {'area':>8} {'volume':>8}")
-    if arguments.quick:
-        name, operation = "bench block, 2 + 2 screws", bench_block(load_parameters())
-    elif real is not None:
-        name, operation = "real jaw, left body defect, 4 + 4 screws", standard_operation(real)
+    preset = "preview" if arguments.quick else arguments.preset
+    real = _real_jaw(arguments.jaw)
+    if arguments.random and not arguments.table:
+        run_random(arguments.random, arguments.jaw, preset, arguments.lines, arguments.processes)
+    if arguments.random or arguments.table:
+        figures = print_table(read_lines(arguments.lines, _head(real, preset)))
     else:
-        name, operation = "parametric jaw, left body defect, 4 + 4 screws", standard_operation(parametric_jaw())
-    result = measured(operation, sizing)
-    print(_row(name, result), flush=True)
-    if "failure" in result:
-        raise SystemExit(1)
-    figures = {
-        "mesh_real_jaw_seconds": result["seconds"],
-        "mesh_min_scaled_jacobian": result["min_scaled_jacobian"],
-        "mesh_interface_area_error": result["interface_area_error"],
-        "mesh_tets": float(result["tets"]),
-    }
-    if arguments.quick or real is None:
-        # Only the real jaw may carry the name that the budget is stated for.
-        figures["mesh_seconds"] = figures.pop("mesh_real_jaw_seconds")
-    if arguments.random:
-        figures |= _random_table(arguments.random, real, sizing)
+        figures = _standard(arguments.quick, real, Sizing.preset(preset))
     if arguments.json:
         machine = {"cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
         arguments.json.write_text(json.dumps({"machine": machine, "figures": figures}, indent=2) + "\n")
-
-
-def _random_table(count: int, real: Jaw | None, sizing: Sizing) -> dict[str, float]:
-    results = []
-    for seed in range(count):
-        operation, drawn = random_operation(seed, real)
-        results.append(measured(operation, sizing))
-        print(_row(f"{seed:2d} " + " ".join(str(value) for value in drawn.values()), results[-1]), flush=True)
-    good = [result for result in results if "failure" not in result]
-    print(f"{len(good)} of {count} meshed")
-    return {
-        "mesh_random_successes": float(len(good)),
-        "mesh_random_count": float(count),
-        "mesh_random_worst_seconds": max(result["seconds"] for result in results),
-        "mesh_random_worst_scaled_jacobian": min((r["min_scaled_jacobian"] for r in good), default=0.0),
-        "mesh_random_worst_area_error": max((r["interface_area_error"] for r in good), default=1.0),
-    }
 
 
 if __name__ == "__main__":

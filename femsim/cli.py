@@ -16,6 +16,8 @@ from femsim.errors import ConvergenceError, InputError, Stopped
 from femsim.tables import (
     comparison_columns,
     convergence_columns,
+    mesh_rows,
+    mesh_screw_columns,
     plan_columns,
     plate_columns,
     screw_columns,
@@ -137,13 +139,14 @@ def plan(file: ScenarioFile, output: Output = RUNS) -> None:
 
 @_command
 def mesh(file: ScenarioFile, output: Output = RUNS) -> None:
-    """Make the mesh (or take it from the cache) and print its quality."""
+    """Make the mesh (or take one made before) and print its quality."""
     from femsim import pipeline
 
     scenario = _load(file)
     result = _with_hooks(lambda hooks: pipeline.mesh(scenario, hooks, output))
-    say(text_table([{"quantity": key, "value": value} for key, value in result.mesh.items()]))
-    say(f"mesh: {result.path}{' (from the cache)' if result.from_cache else ''}")
+    say(text_table(mesh_rows(result.mesh)))
+    say(text_table(mesh_screw_columns(result.mesh.get("screws", []))))
+    say(f"mesh: {result.path}{f' (from {result.origin})' if result.origin else ''}")
 
 
 @_command

@@ -90,6 +90,32 @@ def plan_columns(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def mesh_rows(mesh: Row, before: str = "") -> list[Row]:
+    """Counts, errors and the distribution of the elements' quality, a number per row; lists are left to the file."""
+    rows: list[Row] = []
+    for key, value in mesh.items():
+        name = f"{before}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows += mesh_rows(value, f"{name} ")
+        elif not isinstance(value, list):
+            rows.append({"quantity": name, "value": value})
+    return rows
+
+
+def mesh_screw_columns(rows: Sequence[Row]) -> list[Row]:
+    """How well the mesh has every screw: errors in percent of the exact cylinder."""
+    return [
+        {
+            "screw": row["name"],
+            "area in bone mm2": _fixed(row["interface_area"]),
+            "off %": _signed_percent(row["interface_area_error"]),
+            "volume mm3": _fixed(row["volume"]),
+            "volume off %": _signed_percent(row["volume_error"]),
+        }
+        for row in rows
+    ]
+
+
 def _day(row: Row) -> str:
     if not row.get("loose"):
         return "no"

@@ -92,6 +92,15 @@ class Surface:
         inside[inside] = self.signed_distance(points[inside]) < 0
         return inside
 
+    def closest(self, points: np.ndarray) -> np.ndarray:
+        """Nearest points on the surface, shape (n, 3), for ``points`` of shape (n, 3) [mm]."""
+        found = np.array(points, dtype=float)
+        place = [0.0, 0.0, 0.0]
+        for k, point in enumerate(found):
+            self._implicit.EvaluateFunctionAndGetClosestPoint(point.tolist(), place)
+            found[k] = place
+        return found
+
     def ray_hits(self, origin: np.ndarray, direction: np.ndarray, length: float) -> np.ndarray:
         """Distances along a ray at which it crosses the surface, ascending [mm].
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from femsim.errors import InputError
 from femsim.mesh.files import FORMAT_VERSION, load_mesh, save_mesh
+from femsim.mesh.shipped import shipped_file
 from femsim.mesh.sizing import Sizing
 from femsim.mesh.tetmesh import Mesh
 from femsim.mesh.tetrahedra import Progress, build_mesh
@@ -22,9 +25,12 @@ if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
 
 # Raise it when the code makes another mesh from the same operation.
-ROUTE_VERSION = 2
-# Coordinates are rounded to this before hashing: noise of the last digit must not make a new mesh [mm].
-COORDINATE_DIGITS = 9
+ROUTE_VERSION = 3
+# Decimals of a millimetre kept before hashing. Processors round the last digits of a surface differently; at a tenth of
+# a micrometre a value hardly ever sits on the edge between two roundings, and no mesh follows a surface closer.
+COORDINATE_DIGITS = 4
+# Fields of the sizing that change the time, not the mesh.
+TIME_ONLY = ("threads",)
 
 
 def default_cache_dir() -> Path:
@@ -36,11 +42,13 @@ def default_cache_dir() -> Path:
 
 
 def mesh_key(operation: Operation, sizing: Sizing) -> str:
-    """Hash of the surfaces, screws, cuts, sizing, mesher version and route version; 32 hexadecimal digits."""
+    """Hash of the surfaces, screws, cuts, sizing and route version; 32 hexadecimal digits.
+
+    The mesher's version is no part of it: a newer one makes no mesh wrong that passed the checks.
+    """
     digest = hashlib.sha256()
     head = {
-        "sizing": asdict(sizing),
-        "mesher": version("pytetwild"),
+        "sizing": {name: value for name, value in asdict(sizing).items() if name not in TIME_ONLY},
         "format": FORMAT_VERSION,
         "route": ROUTE_VERSION,
         "screws": [[s.name, s.stump, s.plate_name] for s in operation.screws],
@@ -78,8 +86,11 @@ def cached_mesh(
     sizing: Sizing | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> tuple[Mesh, bool]:
-    """Take the mesh of an operation from the cache, or make it and keep it.
+    """Take the mesh of an operation from those shipped with femsim or from the cache, or make it and keep it.
+
+    Processes that want the same mesh at the same time make it once: the others wait for the first.
 
     Parameters
     ----------
@@ -87,29 +98,70 @@ def cached_mesh(
         As for :func:`femsim.mesh.tetrahedra.build_mesh`.
     cache_dir : path, optional
         Folder of the cache; :func:`default_cache_dir` when left out.
+    note : callable, optional
+        Hears one sentence when a damaged entry is made again, or when another process makes the mesh.
 
     Returns
     -------
     mesh : Mesh
-    from_cache : bool
+    was_there : bool
         Whether it was there already. A damaged entry is made again.
     """
-    sizing = sizing or Sizing()
-    path = (Path(cache_dir) if cache_dir is not None else default_cache_dir()) / f"{mesh_key(operation, sizing)}.npz"
-    if path.is_file():
-        try:
-            mesh = load_mesh(path)
-        except InputError:
-            path.unlink(missing_ok=True)
-        else:
-            if progress is not None:
-                progress("mesh from cache", 1.0)
-            return mesh, True
+    sizing, note = sizing or Sizing(), note or _nobody
+    key = mesh_key(operation, sizing)
+    path = (Path(cache_dir) if cache_dir is not None else default_cache_dir()) / f"{key}.npz"
+    found = _stored(shipped_file(key), note) or _stored(path, note)
+    if found is not None:
+        return _told(found, progress), True
     # Before the minute of work, not after it.
     _check_writable(path.parent)
-    mesh = build_mesh(operation, sizing, progress)
-    save_mesh(mesh, path)
+    with _alone(path.with_suffix(".lock"), note):
+        found = _stored(path, note)
+        if found is not None:
+            return _told(found, progress), True
+        mesh = build_mesh(operation, sizing, progress)
+        save_mesh(mesh, path)
     return mesh, False
+
+
+def _nobody(sentence: str) -> None:
+    """Tell nobody."""
+
+
+def _told(mesh: Mesh, progress: Progress | None) -> Mesh:
+    if progress is not None:
+        progress("mesh made before", 1.0)
+    return mesh
+
+
+def _stored(path: Path | None, note: Callable[[str], None]) -> Mesh | None:
+    """The mesh of a file; None without the file, or with a damaged one."""
+    if path is None or not path.is_file():
+        return None
+    try:
+        return load_mesh(path)
+    except InputError as error:
+        note(f"{error}; the mesh is made again")
+        return None
+
+
+@contextmanager
+def _alone(lock: Path, note: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock file that the system frees when the process ends, however it ends."""
+    guard = FileLock(lock)
+    try:
+        guard.acquire(blocking=False)
+    except Timeout:
+        note("another process makes this mesh; waiting for it")
+        guard.acquire()
+    except (OSError, NotImplementedError):
+        # A file system without locks: both make the mesh, each file appears whole, the last one stays.
+        yield
+        return
+    try:
+        yield
+    finally:
+        guard.release()
 
 
 def _check_writable(folder: Path) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from femsim.mesh.quality import face_areas, scaled_jacobian
+from femsim.mesh.checks import LARGEST_AREA_ERROR, LARGEST_VOLUME_ERROR
+from femsim.mesh.quality import exact_plate_volume, face_areas, scaled_jacobian
 from femsim.mesh.regions import OUTSIDE
 from femsim.mesh.tetmesh import BONE, FACES, PLATE, SCREW_FIRST, face_pairs, outer_faces, tet_volumes
 
 if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
+    from femsim.geometry.plate import Plate
     from femsim.geometry.screws import Screw
 
 # Tetrahedra below this are worth moving vertices for.
@@ -37,6 +39,16 @@ DIRECTIONS = np.delete(
     np.stack(np.meshgrid(*[(-1.0, 0.0, 1.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3), 13, axis=0
 )
 DIRECTIONS /= np.linalg.norm(DIRECTIONS, axis=1, keepdims=True)
+# Edges of a plate sharper than this are kept sharp [degrees]; sections along a bend differ by less.
+EDGE_ANGLE = 30.0
+# Vertices within so many envelopes of a sharp edge may be moved onto it.
+EDGE_REACH = 1.5
+# A plate's outside may be moved outwards by this share of its thickness.
+SWELL_SHARE = 0.03
+# Vertices nearer than this to the wall of an empty hole belong to the wall, not to the plate's outside [mm].
+HOLE_WALL = 0.3
+# Shorter moves are not worth their trial [mm].
+LEAST_MOVE = 1e-3
 # Fractions of a snap tried, the whole way first.
 SNAP_FRACTIONS = (1.0, 0.7, 0.4, 0.2)
 # Facets make a screw thinner; vertices may go this far beyond the true radius to make up for it.
@@ -70,7 +82,7 @@ def round_screws(operation: Operation, points: np.ndarray, tets: np.ndarray, reg
     """Move the vertices on every screw's side onto a cylinder and return the new points.
 
     Facets inscribed in a circle lose volume and area. The cylinder's radius is chosen between the true one and 3 % more
-    so that the errors of lateral area and volume have opposite signs and equal size.
+    so that the errors of lateral area and volume have opposite signs, each the same share of what the checks allow.
     """
     points = points.copy()
     stars = Stars(len(points), tets)
@@ -87,7 +99,11 @@ def round_screws(operation: Operation, points: np.ndarray, tets: np.ndarray, reg
         _snap(points, stars, vertices, screw, 0.5 * screw.diameter)
         area = face_areas(points, side).sum() / (np.pi * screw.diameter * screw.length) - 1
         volume = tet_volumes(points, body).sum() / (np.pi / 4 * screw.diameter**2 * screw.length) - 1
-        factor = float(np.clip(1 - (area + volume) / 3, 1.0, LARGEST_RADIUS_FACTOR))
+        # The area grows with the radius, the volume with its square; both errors shall be t times their limits.
+        change = (LARGEST_VOLUME_ERROR * area + LARGEST_AREA_ERROR * volume) / (
+            LARGEST_VOLUME_ERROR + 2 * LARGEST_AREA_ERROR
+        )
+        factor = float(np.clip(1 - change, 1.0, LARGEST_RADIUS_FACTOR))
         points[vertices] = original
         _snap(points, stars, vertices, screw, 0.5 * screw.diameter * factor)
     return points
@@ -103,7 +119,13 @@ def _is_side(points: np.ndarray, faces: np.ndarray, screw: Screw) -> np.ndarray:
 def _snap(points: np.ndarray, stars: Stars, vertices: np.ndarray, screw: Screw, radius: float) -> None:
     axial, radial, _ = screw.coordinates(points[vertices])
     foot = screw.head + axial[:, None] * screw.axis
-    target = foot + (points[vertices] - foot) * (radius / radial)[:, None]
+    _move(points, stars, vertices, foot + (points[vertices] - foot) * (radius / radial)[:, None])
+
+
+def _move(points: np.ndarray, stars: Stars, vertices: np.ndarray, target: np.ndarray) -> None:
+    """Move vertices towards their targets as far as the tetrahedra around them allow, in place."""
+    far = np.linalg.norm(target - points[vertices], axis=1) > LEAST_MOVE
+    vertices, target = vertices[far], target[far]
     for vertex, goal in zip(vertices, target, strict=True):
         start = points[vertex]
         places = start + np.array([0.0, *SNAP_FRACTIONS])[:, None] * (goal - start)
@@ -111,6 +133,55 @@ def _snap(points: np.ndarray, stars: Stars, vertices: np.ndarray, screw: Screw, 
         good = np.flatnonzero(quality[1:] >= min(SNAP_SCALED_JACOBIAN, quality[0]))
         if len(good):
             points[vertex] = places[1 + good[0]]
+
+
+def sharpen_plates(
+    operation: Operation, points: np.ndarray, tets: np.ndarray, region: np.ndarray, envelope: float
+) -> np.ndarray:
+    """Move the vertices on every plate's outer surface onto the exact surface and return the new points.
+
+    Vertices within ``EDGE_REACH`` envelopes of a sharp edge go onto the edge where they can, the others onto the faces:
+    the mesher strays by up to an envelope [mm] and bevels edges by as much, and a thin plate is mostly edge. Vertices
+    of screws and on the walls of empty holes stay: there the plate ends at another surface.
+    """
+    points = points.copy()
+    stars = Stars(len(points), tets)
+    taken = np.unique(tets[region >= SCREW_FIRST])
+    for number, plate in enumerate(operation.plates):
+        rim, _ = outer_faces(tets[(region == PLATE + number) | (region >= SCREW_FIRST)])
+        vertices = np.setdiff1d(np.intersect1d(rim, tets[region == PLATE + number]), taken)
+        for hole in plate.empty_holes:
+            away = np.abs(hole.wall_distance(points[vertices]))
+            vertices = vertices[away > HOLE_WALL]
+        edges = plate.surface.polydata.extract_feature_edges(
+            EDGE_ANGLE, boundary_edges=False, non_manifold_edges=False, manifold_edges=False
+        )
+        if edges.n_cells:
+            foot = np.asarray(edges.find_closest_cell(points[vertices], return_closest_point=True)[1])
+            distance = np.linalg.norm(points[vertices] - foot, axis=1)
+            order = np.argsort(distance, kind="stable")[: np.count_nonzero(distance < EDGE_REACH * envelope)]
+            _move(points, stars, vertices[order], foot[order])
+        _move(points, stars, vertices, plate.surface.closest(points[vertices]))
+        _swell(operation, plate, points, stars, vertices, tets[region == PLATE + number])
+    return points
+
+
+def _swell(
+    operation: Operation, plate: Plate, points: np.ndarray, stars: Stars, vertices: np.ndarray, cells: np.ndarray
+) -> None:
+    """Move a plate's outer vertices outwards, all by the same little, so that bevels cost no volume; in place."""
+    faces, _ = outer_faces(cells)
+    a, b, c = np.moveaxis(points[faces], 1, 0)
+    area = 0.5 * np.cross(b - a, c - a)
+    normal = np.zeros_like(points)
+    for corner in faces.T:
+        np.add.at(normal, corner, area)
+    missing = exact_plate_volume(operation, plate) - tet_volumes(points, cells).sum()
+    moving = np.isin(faces, vertices).mean(axis=1) @ np.linalg.norm(area, axis=1)
+    step = float(np.clip(missing / max(moving, np.finfo(float).tiny), 0.0, SWELL_SHARE * plate.thickness))
+    outward = normal[vertices]
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), np.finfo(float).tiny)
+    _move(points, stars, vertices, points[vertices] + step * outward)
 
 
 def open_flat_tets(points: np.ndarray, tets: np.ndarray, region: np.ndarray, envelope: float) -> np.ndarray:

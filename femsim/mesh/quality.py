@@ -1,25 +1,28 @@
-"""Numbers to trust a mesh by: scaled Jacobians, volumes and interface areas beside the exact geometry; the checks."""
+"""Numbers to trust a mesh by: scaled Jacobians, volumes and interface areas beside the exact geometry."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyvista as pv
 
-from femsim.errors import MeshError
-from femsim.mesh.regions import pieces
-from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh
+from femsim.mesh.tetmesh import BONE, PLATE, SCREW_FIRST, Mesh, outer_faces
 
 if TYPE_CHECKING:
     from femsim.geometry.operation import Operation
+    from femsim.geometry.plate import Plate
     from femsim.geometry.screws import Screw
 
-# Below this a tetrahedron spoils the conditioning of the stiffness matrix; the mesh is refused.
-SMALLEST_SCALED_JACOBIAN = 0.02
 # Samples along and around a screw for the exact areas and volumes; the error is far below the mesh's own.
 AXIAL_SAMPLES = 160
 ANGULAR_SAMPLES = 36
 RADIAL_SAMPLES = 8
+# Borders of the classes in which scaled Jacobians are counted.
+CLASSES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+# Lines through a plate along which elements are counted, and samples along each.
+PROBES = 400
+PROBE_SAMPLES = 40
 
 
 def scaled_jacobian(points: np.ndarray, tets: np.ndarray) -> np.ndarray:
@@ -58,21 +61,16 @@ def exact_interface_area(operation: Operation, screw: Screw) -> float:
     return float(side + tip)
 
 
-def exact_plate_volume(operation: Operation) -> float:
-    """Volume of the plates without empty holes and without the screws in them [mm3]."""
-    total = sum(plate.surface.volume for plate in operation.plates)
-    for plate in operation.plates:
-        total -= sum(hole.volume for hole in plate.empty_holes)
+def exact_plate_volume(operation: Operation, plate: Plate) -> float:
+    """Volume of a plate without its empty holes and without the screws in it [mm3]."""
+    total = plate.surface.volume - sum(hole.volume for hole in plate.empty_holes)
     for screw in operation.screws:
         axial = (np.arange(AXIAL_SAMPLES) + 0.5) / AXIAL_SAMPLES * screw.length
         radial = (np.arange(RADIAL_SAMPLES) + 0.5) / RADIAL_SAMPLES * 0.5 * screw.diameter
         across = _directions(screw)[:: ANGULAR_SAMPLES // 9]
         points = (screw.head + axial[:, None, None, None] * screw.axis + radial[:, None, None] * across).reshape(-1, 3)
         weight = np.broadcast_to(radial[:, None], (len(axial), len(radial), len(across))).ravel()
-        inside = np.zeros(len(points), dtype=bool)
-        for plate in operation.plates:
-            inside |= plate.contains(points)
-        total -= inside @ weight / weight.sum() * np.pi / 4 * screw.diameter**2 * screw.length
+        total -= plate.contains(points) @ weight / weight.sum() * np.pi / 4 * screw.diameter**2 * screw.length
     return float(total)
 
 
@@ -89,6 +87,51 @@ def _bone_without_plates(operation: Operation, points: np.ndarray) -> np.ndarray
     for plate in operation.plates:
         inside &= ~plate.contains(points)
     return inside
+
+
+def jacobian_distribution(jacobian: np.ndarray) -> dict[str, Any]:
+    """Smallest value, percentiles and counts per class of scaled Jacobians (m,)."""
+    counts, _ = np.histogram(jacobian, bins=[-np.inf, *CLASSES[1:-1], np.inf])
+    return {
+        "min": float(jacobian.min()),
+        **{f"p{p}": float(np.percentile(jacobian, p)) for p in (1, 5, 25)},
+        "median": float(np.median(jacobian)),
+        "histogram": {
+            f"{low:g}-{high:g}": int(count) for low, high, count in zip(CLASSES, CLASSES[1:], counts, strict=False)
+        },
+    }
+
+
+def plate_layers(mesh: Mesh, number: int, thickness: float) -> float:
+    """Layers of elements through a plate: its thickness over the mean stretch of the elements that a line meets.
+
+    Lines start on the plate's outer faces and run along the inward normal; lines that leave the plate, or meet a screw
+    or a hole, within the thickness are left out. The value is the median over the lines.
+
+    Parameters
+    ----------
+    number : int
+        Plate number.
+    thickness : float
+        [mm].
+    """
+    cells = mesh.tets[mesh.region == PLATE + number]
+    faces, _ = outer_faces(cells)
+    faces = faces[:: max(1, len(faces) // PROBES)]
+    a, b, c = np.moveaxis(mesh.points[faces], 1, 0)
+    inward = -np.cross(b - a, c - a)
+    inward /= np.linalg.norm(inward, axis=1, keepdims=True)
+    depth = (np.arange(PROBE_SAMPLES) + 0.5) / PROBE_SAMPLES * thickness
+    points = ((a + b + c) / 3)[:, None] + depth[:, None] * inward[:, None]
+    grid = pv.UnstructuredGrid({pv.CellType.TETRA: cells.astype(np.int64)}, mesh.points)
+    met = np.asarray(grid.find_containing_cell(points.reshape(-1, 3))).reshape(points.shape[:2])
+    layers = []
+    for line, direction in zip(met, inward, strict=True):
+        if (line < 0).any():
+            continue
+        stretch = np.ptp(mesh.points[cells[np.unique(line)]] @ direction, axis=1)
+        layers.append(thickness / stretch.mean())
+    return float(np.median(layers)) if layers else 0.0
 
 
 def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, Any]:
@@ -118,7 +161,8 @@ def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, 
                 "volume_error": volume / whole - 1,
             }
         )
-    plate, plate_exact = float(mesh.volumes[mesh.plates].sum()), exact_plate_volume(operation)
+    plate = float(mesh.volumes[mesh.plates].sum())
+    plate_exact = sum(exact_plate_volume(operation, one) for one in operation.plates)
     exact_area = float(sum(row["interface_area_exact"] for row in screws))
     return {
         "points": len(mesh.points),
@@ -128,95 +172,17 @@ def quality_report(mesh: Mesh, operation: Operation, dropped: int) -> dict[str, 
         "tets_screws": int((mesh.region >= SCREW_FIRST).sum()),
         "tets_dropped_as_crumbs": dropped,
         "inverted": int((mesh.volumes <= 0).sum()),
-        "scaled_jacobian": {
-            "min": float(jacobian.min()),
-            **{f"p{p}": float(np.percentile(jacobian, p)) for p in (1, 5)},
-            "median": float(np.median(jacobian)),
-        },
+        "scaled_jacobian": jacobian_distribution(jacobian),
         "bone_pieces": int(mesh.component.max(initial=-1)) + 1,
         "bone_volume": float(mesh.volumes[mesh.region == BONE].sum()),
         "plate_volume": plate,
         "plate_volume_exact": plate_exact,
         "plate_volume_error": plate / plate_exact - 1 if plate_exact > 0 else 0.0,
+        "plate_layers": min(
+            (plate_layers(mesh, k, one.thickness) for k, one in enumerate(operation.plates)), default=None
+        ),
         "interface_area": float(area.sum()),
         "interface_area_exact": exact_area,
         "interface_area_error": float(area.sum() / exact_area - 1) if exact_area > 0 else 0.0,
         "screws": screws,
     }
-
-
-def check_mesh(mesh: Mesh, operation: Operation) -> None:
-    """Refuse a mesh that the mechanics cannot use.
-
-    Raises
-    ------
-    MeshError
-        A flat or inverted tetrahedron, a screw in pieces, away from its plate or from bone, a loose bone fragment,
-        stumps that touch, or one stump in pieces.
-    """
-    smallest = mesh.quality["scaled_jacobian"]["min"]
-    if mesh.quality["inverted"] or smallest < SMALLEST_SCALED_JACOBIAN:
-        worst = mesh.points[mesh.tets[np.argmin(scaled_jacobian(mesh.points, mesh.tets))]].mean(axis=0)
-        raise MeshError(
-            f"mesh: the smallest scaled Jacobian is {smallest:.3f} near {_place(worst)}, at "
-            f"least {SMALLEST_SCALED_JACOBIAN:g} is needed; try a finer sizing preset or a smaller stop_energy"
-        )
-    _check_hardware(mesh, operation)
-    _check_bone(mesh, operation)
-
-
-def _place(point: np.ndarray) -> str:
-    return "({:.1f}, {:.1f}, {:.1f}) mm".format(*point)
-
-
-def _check_hardware(mesh: Mesh, operation: Operation) -> None:
-    hardware = pieces(mesh.tets, mesh.hardware)
-    with_plate = {
-        plate.name: np.unique(hardware[mesh.region == PLATE + number]) for number, plate in enumerate(operation.plates)
-    }
-    for number, screw in enumerate(operation.screws):
-        body = mesh.region == SCREW_FIRST + number
-        count = len(np.unique(pieces(mesh.tets, body)[body]))
-        if count != 1:
-            raise MeshError(
-                f"mesh: screw {screw.name!r} ({screw.diameter:g} x {screw.length:g} mm) came out in {count} pieces, "
-                "one is needed; make near_screws smaller than half its diameter"
-            )
-        if operation.plates and not np.isin(hardware[body], with_plate[screw.plate_name]).all():
-            raise MeshError(
-                f"mesh: screw {screw.name!r} is not connected with plate {screw.plate_name!r}; its head must reach "
-                "into the plate, check the hole position and the screw's axis"
-            )
-        if not (mesh.interface.screw == number).any():
-            raise MeshError(
-                f"mesh: screw {screw.name!r} has no face in common with bone (planned length in bone "
-                f"{screw.length_in_bone:.1f} mm); use a longer screw or another hole"
-            )
-
-
-def _check_bone(mesh: Mesh, operation: Operation) -> None:
-    held: dict[int, str] = {}
-    at: dict[str, int] = {}
-    for number, screw in enumerate(operation.screws):
-        mine = mesh.component[mesh.interface.bone_tets[mesh.interface.screw == number]]
-        if not (mine >= 0).any():
-            raise MeshError(f"mesh: screw {screw.name!r} holds in no bone, only in a union of the graft; move its hole")
-        piece = int(np.bincount(mine[mine >= 0]).argmax())
-        if held.setdefault(piece, screw.stump) != screw.stump:
-            raise MeshError(
-                f"mesh: the stumps {held[piece]!r} and {screw.stump!r} are one piece of bone; move the cut planes "
-                "apart or check that they cross the whole jaw"
-            )
-        if at.setdefault(screw.stump, piece) != piece:
-            raise MeshError(
-                f"mesh: stump {screw.stump!r} came out in several pieces that each hold screws ({screw.name!r} is in "
-                "another piece than the first); check the bone surface for gaps"
-            )
-    for piece in range(mesh.quality["bone_pieces"]):
-        if piece not in held:
-            body = mesh.component == piece
-            centre = mesh.points[mesh.tets[body]].mean(axis=(0, 1))
-            raise MeshError(
-                f"mesh: a bone piece of {mesh.volumes[body].sum():.0f} mm3 near {_place(centre)} is held by "
-                "no screw; resect it as well or give it screws"
-            )

@@ -114,11 +114,15 @@ def in_unions(operation: Operation, points: np.ndarray, tets: np.ndarray) -> np.
 
 
 def bone_components(points: np.ndarray, tets: np.ndarray, bone: np.ndarray) -> np.ndarray:
-    """Piece of each tetrahedron of ``bone`` (m,), largest first, -1 elsewhere; shape (m,)."""
+    """Piece of each tetrahedron of ``bone`` (m,), largest first, -1 elsewhere; shape (m,).
+
+    A speck of bone that only hangs on the union of a graft counts as part of the union: -1.
+    """
     piece = pieces(tets, bone)
     size = np.bincount(piece[bone], weights=tet_volumes(points, tets)[bone])
     rank = np.empty(len(size), dtype=np.int32)
     rank[np.argsort(-size, kind="stable")] = np.arange(len(size))
+    rank[size < CRUMB_SHARE * size.sum()] = -1
     piece[bone] = rank[piece[bone]]
     return piece
 

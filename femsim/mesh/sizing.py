@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,10 +27,14 @@ THIN_BONE_SHARE = 0.4
 # Rays that measure a wall start below the surface and look this far [mm]; thicker bone needs no shorter edges.
 RAY_START = 1e-3
 RAY_LENGTH = 6.0
-# A thin plate is meshed no finer than this share of the wanted edge in plates.
-THIN_PLATE_SHARE = 0.5
+# Longest edge in a plate over its thickness: a little less than half, because few edges stand across the plate.
+LAYER_SHARE = 0.48
+# Edges stay as short as in a plate up to so many edges outside it.
+PLATE_MARGIN = 0.5
 # Fewest and most sides of a screw's polygon.
 SCREW_SEGMENTS = (10, 24)
+# Largest envelope over the thickness of the thinnest plate: more would bevel its edges away.
+ENVELOPE_SHARE = 1 / 6
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Sizing:
     growth : float
         Growth of the edge length away from the screws inside bone [mm per mm].
     plate : float
-        Longest edge in the plates [mm]; half the thickness in a thin plate.
+        Longest edge in the plates [mm]; less than half the thickness in a thin plate.
     elsewhere : float
         Longest edge in bone [mm]; shorter where the bone is a thin sheet.
     outside, outside_growth : float
@@ -83,8 +88,13 @@ class Sizing:
             )
 
     def in_plate(self, plate: Plate) -> float:
-        """Edge length in one plate [mm]: two elements through its thickness, within reason for a thin one."""
-        return float(np.clip(0.5 * plate.thickness, THIN_PLATE_SHARE * self.plate, self.plate))
+        """Edge length in one plate [mm]: two elements through its thickness."""
+        return min(LAYER_SHARE * plate.thickness, self.plate)
+
+    def fitted(self, plates: Sequence[Plate]) -> Sizing:
+        """The same sizing with an envelope that the thinnest plate survives."""
+        thinnest = min((plate.thickness for plate in plates), default=np.inf)
+        return replace(self, envelope=min(self.envelope, ENVELOPE_SHARE * float(thinnest)))
 
     def segments(self, diameter: float) -> int:
         """Sides of a screw's polygon: about one edge each, so that the mesher has nothing to collapse."""
@@ -174,8 +184,10 @@ class EdgeLength:
         # The plate may ask for short edges in the gap, not in the bone behind it.
         outside = depth >= 0
         for plate in operation.plates:
-            away = np.maximum(plate.surface.signed_distance(points[outside]), 0.0)
-            near = sizing.in_plate(plate) + sizing.outside_growth * away
+            edge = sizing.in_plate(plate)
+            # The field is linear over background cells: it stays short a little way out, so that it is short inside.
+            away = np.maximum(plate.surface.signed_distance(points[outside]) - PLATE_MARGIN * edge, 0.0)
+            near = edge + sizing.outside_growth * away
             length[outside] = np.minimum(length[outside], near)
         if operation.graft is not None:
             fine = max(operation.graft.gap, sizing.near_screws)
@@ -206,10 +218,11 @@ def background(operation: Operation, bone: Surface, sizing: Sizing, bounds: np.n
     offsets = np.array([[i, j, k] for i in (-1, 1) for j in (-1, 1) for k in (-1, 1)]) * 0.25
     leaves: list[tuple[np.ndarray, float]] = []
     length = EdgeLength(operation, bone, sizing)
+    finest = min(sizing.near_screws, *(sizing.in_plate(plate) for plate in operation.plates), np.inf)
     while len(centres):
         # The smallest value in a cell is bounded from its centre: what splits is never too coarse in bone.
         slack = 0.5 * np.sqrt(3.0) * size * sizing.growth
-        wanted = np.maximum(length(centres) - slack, sizing.near_screws)
+        wanted = np.maximum(length(centres) - slack, finest)
         split = size > CELLS_PER_EDGE * wanted
         leaves.append((centres[~split], size))
         centres = (centres[split][:, None] + offsets * size).reshape(-1, 3)

@@ -17,9 +17,10 @@ import numpy as np
 
 from femsim.errors import MeshError
 from femsim.geometry.surface import Surface
-from femsim.mesh.improve import open_flat_tets, peel, round_screws
+from femsim.mesh.checks import check_mesh
+from femsim.mesh.improve import open_flat_tets, peel, round_screws, sharpen_plates
 from femsim.mesh.ordering import renumbered
-from femsim.mesh.quality import check_mesh, quality_report
+from femsim.mesh.quality import quality_report
 from femsim.mesh.regions import (
     OUTSIDE,
     bone_components,
@@ -61,7 +62,7 @@ def build_mesh(operation: Operation, sizing: Sizing | None = None, progress: Pro
     MeshError
         The mesher failed, or the mesh does not pass :func:`femsim.mesh.quality.check_mesh`.
     """
-    sizing = sizing or Sizing()
+    sizing = (sizing or Sizing()).fitted(operation.plates)
     tell = progress or _silent
     if not operation.screws:
         raise MeshError("mesh: the operation has no screws, so no bone-screw interface; give it at least one screw")
@@ -75,6 +76,7 @@ def build_mesh(operation: Operation, sizing: Sizing | None = None, progress: Pro
         tell("parts", None)
         try:
             mesh = assemble_parts(operation, bone, points, tets, sizing)
+            mesh.quality["tries"] = attempt
             check_mesh(mesh, operation)
         except MeshError:
             if attempt == ATTEMPTS:
@@ -102,6 +104,7 @@ def assemble_parts(operation: Operation, bone: Surface, points: np.ndarray, tets
     region = smooth_labels(tets, classify(operation, bone, points[tets].mean(axis=1)))
     tets, region, crumbs = _kept(points, tets, region)
     points, tets, _ = compacted(points, tets)
+    points = sharpen_plates(operation, points, tets, region, sizing.envelope)
     points = round_screws(operation, points, tets, region)
     points = open_flat_tets(points, tets, region, sizing.envelope)
     tets, region, more = _kept(points, tets, peel(points, tets, region, sizing.envelope))

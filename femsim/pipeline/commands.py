@@ -9,6 +9,7 @@ from typing import Any
 from femsim.errors import FemsimError
 from femsim.geometry.operation import Operation
 from femsim.mesh.files import write_mesh
+from femsim.mesh.shipped import shipped_file
 from femsim.pipeline.construct import meshed
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult, ScenarioRun
@@ -34,10 +35,13 @@ class PlanResult:
 
 @dataclass(frozen=True)
 class MeshResult:
-    """Outcome of :func:`mesh`."""
+    """Outcome of :func:`mesh`: what ``run.json`` says about the mesh, where it came from, and its file.
+
+    ``origin`` is empty for a mesh made just now, else ``"the cache"`` or ``"those shipped with femsim"``.
+    """
 
     mesh: dict[str, Any]
-    from_cache: bool
+    origin: str
     path: Path
 
 
@@ -65,6 +69,11 @@ def plan(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("ru
     return PlanResult(operation, plates, operation.table(), [*operation.warnings, *operation.dropped], picture)
 
 
+def origin(key: str) -> str:
+    """Where a mesh that was there already came from."""
+    return "the cache" if shipped_file(key) is None else "those shipped with femsim"
+
+
 def mesh(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("runs")) -> MeshResult:
     """Make or take the mesh and write it as VTU into a folder of its own."""
     hooks = hooks or Hooks()
@@ -76,7 +85,7 @@ def mesh(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("ru
     path = write_mesh(made, folder / "mesh.vtu")
     summary = records.mesh_record(made, key)
     folder.write_record({"status": "meshed", "title": scenario.title, "mesh": summary})
-    return MeshResult({name: value for name, value in summary.items() if not isinstance(value, list)}, from_cache, path)
+    return MeshResult(summary, origin(key) if from_cache else "", path)
 
 
 def run(scenario: Scenario, runs: Path = Path("runs"), resume: bool = False, hooks: Hooks | None = None) -> RunResult:

@@ -44,7 +44,7 @@ def meshed(setting: Setting, hooks: Hooks) -> tuple[Mesh, bool, str]:
     """Take or make the mesh; also its key in the cache."""
     with hooks.timed("meshing") as progress:
         mesh, from_cache = cached_mesh(
-            setting.operation, setting.sizing, progress=lambda stage, fraction: progress(fraction)
+            setting.operation, setting.sizing, progress=lambda stage, fraction: progress(fraction), note=hooks.note
         )
     return mesh, from_cache, mesh_key(setting.operation, setting.sizing)
 

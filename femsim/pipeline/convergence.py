@@ -33,8 +33,8 @@ class Solved:
     screw_loads : ndarray, shape (s, 3)
         Force of every screw on its bone [N].
     patches : Patches
-    tractions : ndarray, shape (p,)
-        Magnitude of the traction on every patch [MPa].
+    tractions : ndarray, shape (p, 3)
+        Radial, axial and circumferential traction on every patch [MPa].
     """
 
     preset: str
@@ -111,7 +111,7 @@ def _solve(scenario: Scenario, preset: str, hooks: Hooks) -> Solved:
         displacement=float(np.linalg.norm(field[_hardware_nodes(built)], axis=1).max()),
         screw_loads=_screw_loads(built.patches, peak.tractions),
         patches=built.patches,
-        tractions=np.linalg.norm(peak.tractions, axis=1),
+        tractions=peak.tractions,
     )
 
 
@@ -138,19 +138,30 @@ def _row(one: Solved, finest: Solved) -> dict[str, Any]:
 
 
 def _traction_difference(one: Solved, finest: Solved) -> float:
-    """Difference of the patch tractions, root mean square over area, relative to that of the finest mesh.
+    """Norm over area of the difference of the patch tractions, over that of the finest mesh's tractions.
 
-    Patches are compared by screw, ring and sector; a patch that one of the meshes has merged away is left out.
+    Rings and sectors are laid out by the screw, not by the mesh: patches with the same screw, ring and sector are the
+    same place, and their three components are subtracted one by one. Where one mesh has merged a small patch into a
+    neighbour, the neighbour's traction stands for it. The areas are those of the finest mesh.
     """
-    here, there = (
-        {
-            key: k
-            for k, key in enumerate(zip(solved.patches.screw, solved.patches.ring, solved.patches.sector, strict=True))
-        }
-        for solved in (one, finest)
-    )
-    both = [(here[key], there[key]) for key in here if key in there]
-    mine, theirs = (np.array(numbers) for numbers in zip(*both, strict=True))
+    mine, theirs = matched(one.patches, finest.patches)
     area = finest.patches.area[theirs]
     reference = finest.tractions[theirs]
-    return float(np.sqrt(area @ (one.tractions[mine] - reference) ** 2 / (area @ reference**2)))
+    off = ((one.tractions[mine] - reference) ** 2).sum(axis=1)
+    return float(np.sqrt(area @ off / (area @ (reference**2).sum(axis=1))))
+
+
+def matched(one: Patches, other: Patches) -> tuple[np.ndarray, np.ndarray]:
+    """Patches of ``one`` and of ``other`` at the same places, two arrays of equal length.
+
+    Every patch of ``other`` is met once: by the patch of the same screw, ring and sector, or by the nearest one of the
+    same screw where that was merged away.
+    """
+    known = {key: k for k, key in enumerate(zip(one.screw, one.ring, one.sector, strict=True))}
+    found = np.empty(len(other), dtype=int)
+    for k, key in enumerate(zip(other.screw, other.ring, other.sector, strict=True)):
+        if key not in known:
+            mine = np.flatnonzero(one.screw == other.screw[k])
+            known[key] = mine[np.argmin(np.linalg.norm(one.centre[mine] - other.centre[k], axis=1))]
+        found[k] = known[key]
+    return found, np.arange(len(other))

@@ -174,7 +174,7 @@ class Plate(Section):
     thickness: Annotated[float, Quantity("mm", "0.5 mm", "5 mm")] = plate_value("thickness")
     pitch: Annotated[float, Quantity("mm", "4 mm", "15 mm")] = plate_value("pitch")
     height: Annotated[float, Quantity("mm", "3 mm", "30 mm")] = from_card("plates.height")
-    standoff: Annotated[float, Quantity("mm", "0.3 mm", "5 mm")] = from_card("plates.standoff")
+    standoff: Annotated[float, Quantity("mm", "0.2 mm", "5 mm")] = from_card("plates.standoff")
     bridge_width: Annotated[float, Quantity("mm", "2 mm", "15 mm")] = Field(
         default_factory=lambda plate: plate["width"],
         description="width over the defect",

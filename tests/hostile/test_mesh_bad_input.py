@@ -19,7 +19,8 @@ from femsim.errors import InputError, MeshError
 from femsim.geometry.bench_block import box_surface
 from femsim.mesh import BONE, PLATE, SCREW_FIRST, Mesh, Sizing, cached_mesh, load_mesh, save_mesh, write_mesh
 from femsim.mesh import tetrahedra as tetrahedra_module
-from femsim.mesh.quality import check_mesh, scaled_jacobian
+from femsim.mesh.checks import check_mesh
+from femsim.mesh.quality import scaled_jacobian
 from femsim.mesh.regions import bone_components, separated
 from femsim.mesh.sizing import Background
 
@@ -49,6 +50,9 @@ def cubes(*rows: str) -> Mesh:
         "scaled_jacobian": {"min": float(scaled_jacobian(new_points, new_tets).min())},
         "inverted": 0,
         "bone_pieces": int(component.max()) + 1,
+        "screws": [{"name": name, "interface_area_error": 0.0, "volume_error": 0.0} for name in ("left", "right")],
+        "plate_volume_error": 0.0,
+        "plate_layers": 2.1,
     }
     return Mesh(new_points, new_tets, new_region, component, interface, ("left", "right"), quality)
 
@@ -92,6 +96,29 @@ def test_flat_tetrahedra_are_refused_with_the_place():
     bad = Mesh(flat, mesh.tets, mesh.region, mesh.component, mesh.interface, mesh.screw_names, quality)
     with pytest.raises(MeshError, match=r"smallest scaled Jacobian is 0\.00\d near \(\d\.\d, \d\.\d, 0\.0\) mm"):
         check_mesh(bad, two_screws("A", "B"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"plate_volume_error": -0.04}, "volume of the plates is off .* by -4.0 %, at most 3 %"),
+        ({"plate_layers": 1.4}, "1.4 elements through a plate, at least 2"),
+        (
+            {"screws": [{"name": "left", "interface_area_error": 0.025, "volume_error": 0.0}]},
+            "area of left .* \\+2.5 %",
+        ),
+        (
+            {"screws": [{"name": "left", "interface_area_error": 0.0, "volume_error": -0.05}]},
+            "volume of left .* -5.0 %",
+        ),
+    ],
+)
+def test_wrong_areas_volumes_and_thin_plates_are_refused(change, message):
+    """A mesh whose areas or volumes are off, or whose plate is one element thick, is refused with the number."""
+    mesh = cubes("B0P1B")
+    mesh.quality.update(change)
+    with pytest.raises(MeshError, match=message):
+        check_mesh(mesh, two_screws("A", "B"))
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,20 @@ def test_mesh_says_whether_it_came_from_the_cache(pipeline, tmp_path):
     def mesh(scenario, hooks, output):
         assert output == Path("runs")
         return types.SimpleNamespace(
-            mesh={"tetrahedra": 1234, "smallest scaled Jacobian": 0.1234567},
-            from_cache=True,
+            mesh={
+                "tets": 1234,
+                "scaled_jacobian": {"min": 0.1234567, "histogram": {"0-0.05": 0, "0.05-0.1": 7}},
+                "screws": [
+                    {
+                        "name": "screw-1",
+                        "interface_area": 61.04,
+                        "interface_area_error": 0.0123,
+                        "volume": 50.0,
+                        "volume_error": -0.01,
+                    }
+                ],
+            },
+            origin="the cache",
             path=tmp_path / "mesh.vtu",
         )
 
@@ -187,6 +199,8 @@ def test_mesh_says_whether_it_came_from_the_cache(pipeline, tmp_path):
     assert "1234" in result.stdout
     assert "0.1235" in result.stdout
     assert "(from the cache)" in result.stdout
+    assert "scaled jacobian histogram 0.05-0.1 7" in " ".join(result.stdout.split())
+    assert result.stdout.splitlines()[-2].split() == ["screw-1", "61.0", "1.23", "50.0", "-1.00"]
 
 
 LOOSE = {

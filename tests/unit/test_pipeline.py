@@ -112,7 +112,7 @@ def test_mesh_is_written_and_cached(tmp_path: Path) -> None:
     constructed()
     with session_cache():
         result = mesh(bench(), output=tmp_path)
-    assert result.from_cache
+    assert result.origin
     assert pv.read(result.path).n_cells == result.mesh["tets"]
 
 
