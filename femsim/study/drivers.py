@@ -71,8 +71,8 @@ OUTPUTS = (
 def drivers_of(design: str, group: StudyTable, record: StudyRecord) -> list[dict[str, Any]]:
     """Explain the spread of every output of one design; an output that cannot be explained says why."""
     done = group.where(group.done)
-    names = [name for name, column in done.inputs.items() if _varies(column)]
-    if len(done) == 0 or not names:
+    names = [name for name, column in done.inputs.items() if _varies(column)] if len(done) else []
+    if not names:
         return []
     return [_drivers(design, output, done, names, record) for output in OUTPUTS]
 

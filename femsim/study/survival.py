@@ -126,7 +126,7 @@ def cumulative_incidence(day: Array, end: Array, cause: int, horizon: float) -> 
     before = np.concatenate([[1.0], np.cumprod(1.0 - any_end / at_risk)[:-1]])
     share = np.cumsum(before * own / at_risk)
     variance = np.array([_incidence_variance(k, share, before, at_risk, any_end, own) for k in range(len(times))])
-    shown = np.cumsum(own) > 0  # before its first end the exact bound is given
+    shown = own > 0  # in between neither share nor variance changes
     held = 1.0 - share[shown]
     held[held < ROUNDING] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
