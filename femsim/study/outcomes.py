@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,8 +20,6 @@ Array = np.ndarray
 
 STATES = ("done", "failed", "stopped", "queued")
 INPUT = "input:"
-CHECK = "check"
-"""Start of the name of a point that repeats another one with its own operator."""
 EVENTS = ("first_loose_day", "stump_lost_day", "plate_fracture_day", "screw_fracture_day")
 """Days since this surgery; empty when it did not happen before ``end_day``."""
 NUMBERS = (
@@ -79,20 +78,14 @@ class StudyTable:
         plain = (column[mask] for column in (self.point, self.design, self.sample, self.status, self.reason))
         return StudyTable(self.path, *plain, *groups)
 
-    @property
-    def checks(self) -> Array:
-        """Points that repeat another one with its own operator, to tell the error of a shared one, as a mask."""
-        return np.char.startswith(self.point, CHECK)
-
     def groups(self) -> dict[str, StudyTable]:
         """Return the points to be compared, by name: each design at each entry of its lists and grids.
 
         What is listed is what differs between points of the same patient and design.
         """
-        plain = self.where(~self.checks)
         found: dict[str, StudyTable] = {}
-        for design in dict.fromkeys(plain.design.tolist()):
-            own = plain.where(plain.design == design)
+        for design in dict.fromkeys(self.design.tolist()):
+            own = self.where(self.design == design)
             listed = own._listed()
             names = np.array([", ".join([design, *own._written(listed, row)]) for row in range(len(own))])
             found |= {name: own.where(names == name) for name in dict.fromkeys(names.tolist())}
@@ -133,6 +126,35 @@ def read_outcomes(path: Path) -> StudyTable:
         told = "; ".join(f"{counted} {number}: {what}" for number, what in problems[:TOLD])
         raise InputError(f"{file}: {told}{more}; run `femsim study --resume` to write the table again")
     return _columns(file, header, [cells for _, cells in rows])
+
+
+def read_checks(folder: Path, table: StudyTable) -> list[StudyTable]:
+    """Read the points that were run again with their own operator, to tell the error of a shared one.
+
+    Returns
+    -------
+    list of StudyTable
+        Two rows each: the point as it stands in the table, and the same with the outcome of the check.
+
+    Raises
+    ------
+    InputError
+        A record of such a point is damaged.
+    """
+    found = []
+    for path in sorted(folder.glob("points/check*/record.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            point, outcome = str(record["point"]), record.get("outcome") or {}
+            again = {name: math.nan if outcome.get(name) is None else float(outcome[name]) for name in NUMBERS}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: the record of the point cannot be read ({error}); it may be damaged") from error
+        row = np.flatnonzero((table.point == point) & table.done)
+        if row.size and record.get("status") == "done":
+            pair = table.where(np.repeat(row[:1], 2))
+            numbers = {name: np.array([pair.numbers[name][0], again[name]]) for name in NUMBERS}
+            found.append(replace(pair, numbers=numbers))
+    return found
 
 
 Rows = list[tuple[int, list[str]]]

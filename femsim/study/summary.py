@@ -13,7 +13,7 @@ from femsim.durable import write_json
 from femsim.study import ends
 from femsim.study.drivers import drivers_of
 from femsim.study.ends import FRACTURES, LOOSENING, STUMP_LOST, Ends, first_ends
-from femsim.study.outcomes import StudyTable, read_outcomes
+from femsim.study.outcomes import StudyTable, read_checks, read_outcomes
 from femsim.study.paired import Outlasting, outlasting
 from femsim.study.record import StudyRecord, read_record
 from femsim.study.survival import CENSORED, Curve, cumulative_incidence, hazard_ratio, kaplan_meier, logrank
@@ -45,33 +45,35 @@ def write_summary(folder: Path) -> dict[str, Any]:
         The table or the record is absent or broken.
     """
     table = read_outcomes(folder)
-    found = summarise(table, read_record(folder, table))
+    found = summarise(table, read_record(folder, table), read_checks(folder, table))
     write_json(folder / FILE, found)
     return found
 
 
-def summarise(table: StudyTable, record: StudyRecord) -> dict[str, Any]:
-    """Analyse the points of a study; only those that are done have a result."""
+def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[StudyTable] = ()) -> dict[str, Any]:
+    """Analyse the points of a study; only those that are done have a result.
+
+    Each of ``checks`` is a point with the shared and with its own operator.
+    """
     everything, horizon = table.groups(), record.horizon
     whole = {name: _population(group, record) for name, group in everything.items()}
     groups = {name: group.where(group.done) for name, group in whole.items()}
-    plain = table.where(~table.checks)
-    counts = {state: int((plain.status == state).sum()) for state in ("done", "failed", "stopped", "queued")}
+    counts = {state: int((table.status == state).sum()) for state in ("done", "failed", "stopped", "queued")}
     return {
         "kind": KIND,
         "version": VERSION,
         "title": record.content["title"],
         "question": record.content.get("question") or "",
         "horizon_days": horizon,
-        "points": len(plain),
+        "points": len(table),
         **counts,
         "designs": [
             {"name": name, **record.about(name), **_design(groups[name], whole[name], horizon)} for name in groups
         ],
         "comparisons": [_comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(list(groups))],
         "drivers": [one for name in everything for one in drivers_of(name, everything[name], record)],
-        "reasons": _reasons(plain),
-        "operator_checks": _operator_checks(table, horizon),
+        "reasons": _reasons(table),
+        "operator_checks": [_operator_check(pair, horizon) for pair in checks],
     }
 
 
@@ -97,6 +99,7 @@ def _design(done: StudyTable, whole: StudyTable, horizon: float) -> dict[str, An
     parts: dict[str, Any] = {
         "n": len(done),
         "missing": len(whole) - len(done),
+        "whole": _whole(loosening, horizon),
         "first_loosening": _survival(loosening, LOOSENING, horizon),
         "stump_lost": _survival(first_ends(done, horizon, STUMP_LOST), STUMP_LOST, horizon),
     }
@@ -109,26 +112,36 @@ def _design(done: StudyTable, whole: StudyTable, horizon: float) -> dict[str, An
     return parts
 
 
+def _whole(found: Ends, horizon: float) -> dict[str, Any]:
+    """Kaplan-Meier curve of the share without any end: no screw loose, nothing broken."""
+    return {"events": int(found.any.sum()), **_curve(kaplan_meier(found.day, found.any, horizon), horizon)}
+
+
+def _curve(curve: Curve, horizon: float) -> dict[str, Any]:
+    median, median_low, median_high = curve.median()
+    return {
+        "median_day": median,
+        "median_low": median_low,
+        "median_high": median_high,
+        "day": curve.day,
+        "held": curve.value,
+        "low": curve.low,
+        "high": curve.high,
+        "share_horizon": dict(zip(("held", "low", "high"), curve.at(horizon), strict=True)),
+    }
+
+
 def _survival(found: Ends, main: int, horizon: float) -> dict[str, Any]:
     """Kaplan-Meier curve of one end, its cumulative incidence among competing ends, median and counts."""
     own = found.end == main
     curve = kaplan_meier(found.day, own, horizon)
     incidence = cumulative_incidence(found.day, found.end, main, horizon)
-    median, low, high = curve.median()
-    share = dict(zip(("held", "low", "high"), curve.at(horizon), strict=True))
     return {
         "events": int(own.sum()),
         "censored": int((found.end == CENSORED).sum()),
         "competing": int((found.any & ~own).sum()),
-        "median_day": median,
-        "median_low": low,
-        "median_high": high,
-        "day": curve.day,
-        "held": curve.value,
-        "low": curve.low,
-        "high": curve.high,
+        **_curve(curve, horizon),
         **_incidence(incidence, curve),
-        "share_horizon": share,
     }
 
 
@@ -207,17 +220,12 @@ def _reasons(table: StudyTable) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -len(row["points"]))
 
 
-def _operator_checks(table: StudyTable, horizon: float) -> list[dict[str, Any]]:
-    """Points that were run again with their own operator: day of the first end with each."""
-    found = []
-    for check in np.flatnonzero(table.checks):
-        original = np.flatnonzero(table.point == table.point[check].removeprefix("check"))
-        if original.size and table.done[check] and table.done[original[0]]:
-            pair = first_ends(table.where(np.array([original[0], check])), horizon)
-            days = dict(zip(("shared_day", "own_day"), pair.day.tolist(), strict=True))
-            kinds = dict(zip(("shared_ended", "own_ended"), pair.any.tolist(), strict=True))
-            found.append({"point": str(table.point[original[0]]), **days, **kinds})
-    return found
+def _operator_check(pair: StudyTable, horizon: float) -> dict[str, Any]:
+    """Day of the first end of one point with the shared operator and with its own."""
+    found = first_ends(pair, horizon)
+    days = dict(zip(("shared_day", "own_day"), found.day.tolist(), strict=True))
+    kinds = dict(zip(("shared_ended", "own_ended"), found.any.tolist(), strict=True))
+    return {"point": str(pair.point[0]), **days, **kinds}
 
 
 # --- rows for a terminal ----------------------------------------------------------------------------------------------

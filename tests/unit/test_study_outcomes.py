@@ -47,20 +47,18 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
         assert typed.inputs[name] == pytest.approx(column)
 
 
-def test_groups_are_designs_with_their_lists_and_checks_stand_apart(tmp_path: Path) -> None:
-    """What differs for the same patient and design is listed; a point that checks an operator is in no group."""
+def test_groups_are_designs_with_their_lists(tmp_path: Path) -> None:
+    """What differs for the same patient and design is listed."""
     rows = [
         row(
             f"{k:06d}", design, sample, {"plate.height": height, "tissue.x": 0.5 + 0.1 * sample}, **outcome(9.0, np.inf)
         )
         for k, (design, height, sample) in enumerate((d, h, s) for d in ("a", "b") for h in (8.0, 10.0) for s in (1, 2))
     ]
-    rows.append({**rows[3], "point": "check000003"})
     table = read_outcomes(written(tmp_path, *rows))
     groups = table.groups()
     assert list(groups) == [f"{d}, plate.height = {h}" for d in "ab" for h in (8, 10)]
     assert [group.sample.tolist() for group in groups.values()] == [[1, 2]] * 4
-    assert table.checks.tolist() == [False] * 8 + [True]
 
 
 def test_without_samples_every_entry_is_a_group(tmp_path: Path) -> None:

@@ -160,15 +160,20 @@ def test_saltelli_survival_counts_each_patient_once(tmp_path: Path) -> None:
 
 def test_check_points_tell_the_error_of_a_shared_operator(tmp_path: Path) -> None:
     """A point run again with its own operator is in no statistics; both days are told."""
-    rows = [row(f"{k:06d}", "d", k, {"tissue.x": 1.0 + k}, **outcome(100.0 + k, np.inf)) for k in range(1, 5)]
-    rows.append(row("check000002", "d", 2, {"tissue.x": 3.0}, **outcome(105.0, np.inf)))
+    rows = [row(str(k), "d", k, {"tissue.x": 1.0 + k}, **outcome(100.0 + k, np.inf)) for k in range(1, 5)]
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("d", 1.0)])))
+    check = tmp_path / "points" / "check000002"
+    check.mkdir(parents=True)
+    write_json(check / "record.json", {"point": 2, "status": "done", "outcome": outcome(105.0, np.inf)})
     found = write_summary(tmp_path)
     assert (found["points"], found["designs"][0]["n"]) == (4, 4)
     assert found["operator_checks"] == [
-        {"point": "000002", "shared_day": 102.0, "own_day": 105.0, "shared_ended": True, "own_ended": True}
+        {"point": "2", "shared_day": 102.0, "own_day": 105.0, "shared_ended": True, "own_ended": True}
     ]
+    (check / "record.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match=r"check000002/record\.json: the record of the point cannot be read"):
+        write_summary(tmp_path)
 
 
 def test_study_without_results_says_so(tmp_path: Path) -> None:
