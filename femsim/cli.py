@@ -13,7 +13,7 @@ import typer
 
 from femsim import __version__
 from femsim.errors import ConvergenceError, InputError, Stopped
-from femsim.tables import convergence_columns, plan_columns, screw_columns, text_table
+from femsim.tables import comparison_columns, convergence_columns, plan_columns, screw_columns, text_table
 from femsim.terminal import RESEARCH_ONLY, Screen, StopSwitch, one_sentence, quiet_libraries, say
 
 if TYPE_CHECKING:
@@ -175,25 +175,66 @@ def run(
         raise typer.Exit(code)
 
 
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also print the page (needs Chromium or Chrome).")]
+Study = Annotated[
+    Path | None, typer.Option("--study", help="Study folder for the confidence band; by default one beside the runs.")
+]
+Language = Annotated[str, typer.Option("--language", help="Language code, or a strings.<code>.json file.")]
+
+
 @_command
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
+    pdf: Pdf = False,
+    study: Study = None,
+    language: Language = "en",
 ) -> None:
     """Write the report page of runs again."""
     from femsim import pipeline
 
     for folder in runs:
-        page = _with_hooks(functools.partial(pipeline.report, folder))
-        say(f"report: {page}")
+        work = functools.partial(pipeline.report, folder, pdf=pdf, study=study, language=language)
+        say(f"report: {_with_hooks(work)}")
     say(RESEARCH_ONLY)
 
 
 @_command
-def show(folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)]) -> None:
-    """Open a run in a window that can be turned with the mouse."""
+def compare(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN|SCENARIO...", help="Two to four run folders or scenarios.", show_default=False),
+    ],
+    output: Output = RUNS,
+    pdf: Pdf = False,
+    study: Study = None,
+    language: Language = "en",
+) -> None:
+    """Compare designs on one page; scenarios that were not run yet are run."""
     from femsim import pipeline
 
-    pipeline.show(folder)
+    designs = [source if source.is_dir() else _load(source) for source in sources]
+    result = _with_hooks(
+        lambda hooks: pipeline.compare(designs, output, hooks, study=study, pdf=pdf, language=language)
+    )
+    say(text_table(comparison_columns(result.table)))
+    for sentence in result.notes:
+        say(sentence)
+    say(f"comparison: {result.page}")
+    if result.pdf is not None:
+        say(f"print: {result.pdf}")
+    say(RESEARCH_ONLY)
+
+
+@_command
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.", show_default=False)],
+    field: Annotated[str | None, typer.Option("--field", help="operation, motion, stress, strain, dose, ...")] = None,
+    view: Annotated[str | None, typer.Option("--view", help="frontal, left, right, inferior, plate, unrolled.")] = None,
+) -> None:
+    """Open a run in a window that can be turned with the mouse; keys 1 to 6 are cameras, N is the next field."""
+    from femsim import pipeline
+
+    pipeline.show(folder, field, view)
 
 
 @_command

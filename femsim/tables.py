@@ -134,3 +134,18 @@ def convergence_columns(rows: Sequence[Row]) -> list[Row]:
 
 def _signed_percent(value: float) -> str:
     return f"{100.0 * value:.2f}"
+
+
+def comparison_columns(rows: Sequence[Row]) -> list[Row]:
+    """What a person asks first about designs: their order and the measures that made it."""
+    return [
+        {
+            "place": row["place"] if row["place"] is not None else "not ranked",
+            "design": row["design"],
+            "first loose, day": _short(row["first_loose_day"]),
+            "plate life, years": _short(row["plate_life_years"]),
+            "implant mm3": _short(row["implant_mm3"]),
+            "decided by": row["decided_by"],
+        }
+        for row in rows
+    ]

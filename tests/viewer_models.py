@@ -16,7 +16,7 @@ SIZE = 60.0
 """Length of the construct along x [mm]; the dose rises evenly along it."""
 DOSE = 60.0
 HORIZON = 300.0
-SAID_BY_BRICKS = ("title", "hash", "criteria", "inputs", "screws", "events")
+SAID_BY_BRICKS = ("title", "hash", "criteria", "inputs", "screws", "events", "horizon_days")
 """Entries of a record that the bricks have values of their own for."""
 LOOSE_DAY = 120.0
 HEADS = (7.5, 15.0, 45.0, 52.5)
@@ -111,6 +111,8 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
         "hash": "01234567",
         "status": "complete",
         "ending": "horizon",
+        "day": HORIZON,
+        "horizon_days": HORIZON,
         "criteria": {"motion_um": 150.0, "holding_ratio": 0.5, "lateral_ratio": 0.3, "duration_days": 7.0},
         "inputs": [{"key": "jaw.parametric", "value": "{}", "origin": "scenario"}],
         "operation": {

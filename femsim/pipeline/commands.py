@@ -13,7 +13,10 @@ from femsim.pipeline.construct import meshed
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.scenario_run import RunResult, ScenarioRun
 from femsim.pipeline.setting import prepare
-from femsim.report import scenes, write_report
+from femsim.report import print_page, write_report
+from femsim.report.catalogue import ENGLISH, load_catalogue
+from femsim.report.pictures import render_run
+from femsim.report.window import show_run
 from femsim.results import RunFolder, open_run, records, write_table
 from femsim.scenario import Scenario, resolve, scenario_hash
 
@@ -51,7 +54,7 @@ def plan(scenario: Scenario, hooks: Hooks | None = None, output: Path = Path("ru
     picture = None
     with hooks.timed("drawing"):
         try:
-            scenes.render_run(folder)
+            render_run(folder)
             picture = folder / "pictures" / "operation.png"
         except FemsimError as error:
             hooks.note(str(error))
@@ -97,13 +100,38 @@ def run(scenario: Scenario, runs: Path = Path("runs"), resume: bool = False, hoo
     return ScenarioRun(scenario, folder, hash8, hooks).complete(resume)
 
 
-def report(folder: Path, hooks: Hooks | None = None) -> Path:
-    """Write the page of a run again."""
+def report(
+    folder: Path,
+    hooks: Hooks | None = None,
+    *,
+    pdf: bool = False,
+    study: Path | None = None,
+    language: str = ENGLISH,
+) -> Path:
+    """Write the page of a run again, and its print version if asked; returns what was asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        A run folder.
+    hooks : Hooks, optional
+    pdf : bool
+        Also print the page; the PDF stands beside it.
+    study : Path, optional
+        Study for the confidence band; by default one beside the run that knows its scenario.
+    language : str
+        Code or file of a catalogue of sentences.
+    """
     hooks = hooks or Hooks()
+    words = load_catalogue(language)
     with hooks.timed("report"):
-        return write_report(open_run(folder), note=hooks.note)
+        page = write_report(open_run(folder), note=hooks.note, study=study, words=words)
+    if not pdf:
+        return page
+    with hooks.timed("printing"):
+        return print_page(page)
 
 
-def show(folder: Path) -> None:
+def show(folder: Path, field: str | None = None, view: str | None = None) -> None:
     """Open a run in an interactive window."""
-    scenes.show_run(open_run(folder))
+    show_run(open_run(folder), field, view)

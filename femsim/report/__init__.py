@@ -1,5 +1,6 @@
-"""Reports: pictures, charts and one self-contained page, made from a run folder alone."""
+"""Reports: pictures, charts and self-contained pages of one run or several designs, made from run folders alone."""
 
-from femsim.report.page import write_report
+from femsim.report.page import write_comparison, write_report
+from femsim.report.pdf import print_page
 
-__all__ = ["write_report"]
+__all__ = ["print_page", "write_comparison", "write_report"]

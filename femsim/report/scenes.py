@@ -1,20 +1,18 @@
-"""PyVista pictures of a run, rendered in a child process because VTK aborts without a GL library."""
+"""PyVista scenes of a run: plate and screws on the jaw, motion, stress, fields of the bone, unrolled interfaces."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from femsim.errors import FemsimError, InputError
-from femsim.report.read import RunData, read_run
+from femsim.report.cameras import CAMERAS, aim, aim_outward, outward
+from femsim.report.catalogue import Catalogue
+from femsim.report.read import RunData
 from femsim.results import RunFolder
 
 if TYPE_CHECKING:
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
 BONE, TITANIUM, REMOVED, LOOSE, HOLE = "#f2e8d5", "#aab2bd", "#b8a28c", "#c8380b", "#23282f"
 SIZE = (1400, 1000)
+ASPECT = SIZE[0] / SIZE[1]
 LABEL_HEIGHT = 6.5
 """Labels stand this far above the screw heads [mm], clear of a plate of usual width."""
 HEAD_RAISED = 0.25
@@ -34,9 +33,10 @@ SMALL_PICTURE = {"title_font_size": 42, "label_font_size": 38, "position_x": 0.1
 """Scale of a picture that stands in a row of three on the page."""
 FLAT = 1e-3
 """A scale narrower than this shows rounding, and values so little beyond a round number end there."""
-RENDER_SECONDS = 300
-"""A software renderer needs seconds per picture; past this it hangs."""
-
+TOP_SHARE = 99.5
+"""A scale of stress or strain ends at this percentile: single elements at an edge would dim all others."""
+SCREW_GAP = 3.0
+"""Room between two unrolled screws [mm]."""
 
 
 @dataclass(frozen=True)
@@ -46,153 +46,122 @@ class BoneField:
     Attributes
     ----------
     column : str
-        Cell array of ``fields/surgery.vtu``.
-    title : str
-        Quantity and unit, on the colour scale.
+        Cell array of ``fields/surgery.vtu``, or ``strain``.
     colours : str
         A perceptually uniform colour map, readable for colour-blind people and in grey.
     low, high : float or None
         Ends of the scale; None takes a round number beyond the values.
     even : bool
         Whether the field is even enough in space to be drawn without the edges of elements.
+    top : float
+        Percentile at which the scale ends.
     """
 
     column: str
-    title: str
     colours: str
     low: float | None = 0.0
     high: float | None = 1.0
     even: bool = True
+    top: float = 100.0
 
 
 BONE_FIELDS = {
-    "dose": BoneField("eqd2", "dose, EQD2 [Gy]", "plasma", high=None),
-    "vessels": BoneField("vessels", "vessels, fraction of healthy bone [-]", "viridis"),
-    "oxygen": BoneField("oxygen", "oxygen pressure [mmHg]", "viridis", high=None),
-    "cells": BoneField("cells", "bone-forming cells, fraction of healthy bone [-]", "viridis"),
-    "stiffness": BoneField(
-        "young_ratio", "Young's modulus, fraction of healthy bone [-]", "cividis", low=None, even=False
-    ),
+    "dose": BoneField("eqd2", "plasma", high=None),
+    "vessels": BoneField("vessels", "viridis"),
+    "oxygen": BoneField("oxygen", "viridis", high=None),
+    "cells": BoneField("cells", "viridis"),
+    "stiffness": BoneField("young_ratio", "cividis", low=None, even=False),
+    "strain": BoneField("strain", "magma_r", high=None, top=TOP_SHARE),
 }
 
-PICTURES = {
-    "operation": "Plate and screws on the jaw. The removed part is shown transparent.",
-    "closeup": "Screws at the end of the run, coloured by their motion against bone; loose screws are named in red.",
-    "stress": "Von Mises stress in plate and screws under the first task at full bite force, on the day of surgery.",
-}
-TISSUE_PICTURES = {
-    "dose": "Dose in the bone, as EQD2.",
-    "vessels": "Vessels on the day of surgery: hypovascularity.",
-    "oxygen": "Mean oxygen pressure of the bone on the day of surgery: hypoxia.",
-    "cells": "Bone-forming cells on the day of surgery: hypocellularity.",
-    "stiffness": "Young's modulus on the day of surgery over that of healthy bone at the same place; cancellous bone, "
-    "seen in the cut faces, loses more than cortical bone.",
-}
-"""Shown for irradiated jaws; a healthy one is of one colour."""
 
+@dataclass(frozen=True)
+class Scene:
+    """How a scene is drawn, what it needs, and into how many panels.
 
-def render_run(folder: RunFolder) -> None:
-    """Render every picture the folder has data for, in a child process.
-
-    Raises
-    ------
-    FemsimError
-        The renderer could not work; the message says what to install.
+    Attributes
+    ----------
+    draw : callable
+        ``(plotter, run, words)``
+    needed : str
+        File of the run folder without which it cannot be drawn.
+    panels : tuple of int
+        Rows and columns.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "femsim.report", str(folder.path)],
-            capture_output=True,
-            text=True,
-            timeout=RENDER_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise FemsimError(
-            f"no pictures: the renderer did not finish within {RENDER_SECONDS} s; check the GL library"
-        ) from error
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1][:160]
-        folder.log("rendering failed", returncode=done.returncode, stderr=done.stderr[-2000:])
-        raise FemsimError(
-            f"no pictures: the renderer stopped with code {done.returncode} ({last}); install libegl1 and "
-            "libgl1-mesa-dri (Debian, Ubuntu) and run `femsim report` on the folder again"
-        )
+
+    draw: Callable[[pv.Plotter, RunData, Catalogue], None]
+    needed: str
+    panels: tuple[int, int] = (1, 1)
 
 
-def show_run(folder: RunFolder) -> None:
-    """Open an interactive window on the close-up scene of a run.
-
-    Raises
-    ------
-    InputError
-        There is no display to open a window on.
-    """
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise InputError(
-            f"{folder.path}: no display here to open a window on; look at pictures/ and report.html in that folder, "
-            "or run this command where there is a screen"
-        )
-    run = read_run(folder)
-    plotter = _plotter(off_screen=False)
-    draw = draw_closeup if (folder / "fields" / "end.vtu").is_file() else draw_operation
-    draw(plotter, run)
-    plotter.show(title=f"femsim – {run.record.get('title', '')} – research use only")
-
-
-def draw_operation(plotter: pv.Plotter, run: RunData) -> None:
+def draw_operation(plotter: pv.Plotter, run: RunData, words: Catalogue) -> None:
     """Jaw, transparent removed part, plate and screws from the operated side."""
-    surfaces = _surfaces(run.folder)
-    plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, ambient=0.15)
-    if "removed" in surfaces:
-        plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
-    _draw_hardware(plotter, run, surfaces)
+    surfaces = read_surfaces(run.folder)
+    _draw_jaw(plotter, run, surfaces)
     _label_screws(plotter, run, surfaces)
-    _view(plotter, surfaces, zoom=1.02)
+    aim_outward(plotter, surfaces["bone"], surfaces["plate"], surfaces["bone"], 1.02)
 
 
-def draw_closeup(plotter: pv.Plotter, run: RunData) -> None:
+def draw_views(plotter: pv.Plotter, run: RunData, words: Catalogue) -> None:
+    """The same from the front, from both sides and from below, with letters for the directions."""
+    surfaces = read_surfaces(run.folder)
+    for number, (name, camera) in enumerate(CAMERAS.items()):
+        plotter.subplot(number // 2, number % 2)
+        _draw_jaw(plotter, run, surfaces)
+        plotter.add_text(words.say(f"scenes.view_{name}"), position="upper_left", font_size=15, color="black")
+        for edge, place in zip(camera.edges, ((0.02, 0.5), (0.95, 0.5)), strict=True):
+            letter = words.say(f"viewer.letter_{edge}")
+            plotter.add_text(letter, position=place, viewport=True, font_size=14, color="#565f6b")
+        aim(plotter, name, surfaces["bone"], ASPECT)
+
+
+def draw_closeup(plotter: pv.Plotter, run: RunData, words: Catalogue) -> None:
     """Plate and screws with the screws coloured by motion, bone transparent."""
-    surfaces = _surfaces(run.folder)
+    surfaces = read_surfaces(run.folder)
     plotter.add_mesh(surfaces["bone"], color=BONE, opacity=0.25, smooth_shading=True)
     plotter.add_mesh(surfaces["plate"], color=TITANIUM, opacity=0.45, smooth_shading=True, split_sharp_edges=True)
     screws = surfaces["screws"].copy()
     motion = np.array([row["motion_p95_um"] for row in run.screws])
     screws.cell_data["motion"] = motion[np.asarray(screws.cell_data["screw"])]
     limit = float(run.record["criteria"]["motion_um"])
-    bar = _bar("motion of the screw in bone, 95th percentile [um]")
+    bar = _bar(words.say("scenes.bar_motion"))
     plotter.add_mesh(screws, scalars="motion", cmap="cividis", clim=(0, limit), scalar_bar_args=bar)
     _label_screws(plotter, run, surfaces)
-    _view(plotter, surfaces, zoom=1.0, focus="plate")
+    aim_outward(plotter, surfaces["bone"], surfaces["plate"], surfaces["plate"], 1.0)
 
 
-def draw_stress(plotter: pv.Plotter, run: RunData) -> None:
+def draw_stress(plotter: pv.Plotter, run: RunData, words: Catalogue) -> None:
     """Von Mises stress on plate and screws, smoothed over the vertices for the eye; bone transparent."""
     grid = _grid(run.folder, "surgery")
     cells = grid.extract_cells(np.asarray(grid.cell_data["region"]) != 1)
     values = np.asarray(cells.cell_data["von_mises"])
     hardware = cells.cell_data_to_point_data().extract_surface(algorithm=None)
-    surfaces = _surfaces(run.folder)
+    surfaces = read_surfaces(run.folder)
     plotter.add_mesh(surfaces["bone"], color=BONE, opacity=0.15, smooth_shading=True)
     plotter.add_mesh(
         hardware,
         scalars="von_mises",
         cmap="inferno",
-        clim=(0, float(np.percentile(values, 99.5))),
-        scalar_bar_args=_bar("von Mises stress [MPa]"),
+        clim=(0, float(np.percentile(values, TOP_SHARE))),
+        scalar_bar_args=_bar(words.say("scenes.bar_stress")),
     )
-    _view(plotter, surfaces, zoom=1.0, focus="plate")
+    aim_outward(plotter, surfaces["bone"], surfaces["plate"], surfaces["plate"], 1.0)
 
 
-def draw_bone_field(plotter: pv.Plotter, run: RunData, shown: BoneField) -> None:
+def draw_bone_field(plotter: pv.Plotter, run: RunData, words: Catalogue, *, name: str, small: bool = True) -> None:
     """One field on the surface of the bone on the day of surgery, with plate and screws."""
+    shown = BONE_FIELDS[name]
     grid = _grid(run.folder, "surgery")
     bone = grid.extract_cells(np.asarray(grid.cell_data["region"]) == 1)
+    if shown.column == "strain":
+        sides = [np.abs(np.asarray(bone.cell_data[side])) for side in ("strain_tension", "strain_compression")]
+        bone.cell_data["strain"] = 1e6 * np.max(sides, axis=0)
     values = np.asarray(bone.cell_data[shown.column])
-    ticks = scale_ticks(float(values.min()), float(values.max()), shown.low, shown.high)
+    greatest = float(np.percentile(values, shown.top))
+    ticks = scale_ticks(float(values.min()), greatest, shown.low, shown.high)
     if shown.even:
         bone = bone.cell_data_to_point_data()
-    surfaces = _surfaces(run.folder)
+    surfaces = read_surfaces(run.folder)
     plotter.add_mesh(
         bone.extract_surface(algorithm=None),
         scalars=shown.column,
@@ -200,10 +169,67 @@ def draw_bone_field(plotter: pv.Plotter, run: RunData, shown: BoneField) -> None
         clim=(ticks[0], ticks[-1]),
         ambient=BONE_GLOW,
         diffuse=1.0 - BONE_GLOW,
-        scalar_bar_args={**_bar(shown.title), **SMALL_PICTURE, "n_labels": len(ticks)},
+        scalar_bar_args={
+            **_bar(words.say(f"scenes.bar_{name}")),
+            **(SMALL_PICTURE if small else {}),
+            "n_labels": len(ticks),
+        },
     )
     _draw_hardware(plotter, run, surfaces)
-    _view(plotter, surfaces, zoom=1.02)
+    aim_outward(plotter, surfaces["bone"], surfaces["plate"], surfaces["bone"], 1.02)
+
+
+def draw_unrolled(plotter: pv.Plotter, run: RunData, words: Catalogue) -> None:
+    """The interface of every screw unrolled to its true size, coloured by what is left of its thread hold."""
+    place, sheets, tops = 0.0, [], []
+    diameters = {screw["name"]: screw["diameter_mm"] for screw in run.record["operation"]["screws"]}
+    for row in run.screws:
+        around = math.pi * diameters[row["screw"]]
+        sheets.append(_unrolled(run, row["screw"], around, place))
+        tops.append((place + 0.5 * around, 0.0, 0.6))
+        place += around + SCREW_GAP
+    sheet = sheets[0].merge(sheets[1:]) if len(sheets) > 1 else sheets[0]
+    bar = _bar(words.say("scenes.bar_thread_hold"))
+    plotter.add_mesh(
+        sheet, scalars="thread_hold", cmap="cividis", clim=(0, 1), lighting=False, show_edges=True,
+        edge_color="#5b6470", scalar_bar_args=bar,
+    )  # fmt: skip
+    names = [words.say("scenes.screw", label=row["screw"].removeprefix("screw-")) for row in run.screws]
+    plotter.add_point_labels(
+        np.array(tops), names, font_size=24, text_color="black", shape=None, show_points=False,
+        always_visible=True, justification_horizontal="center", justification_vertical="bottom",
+    )  # fmt: skip
+    aim(plotter, "frontal", _framed(sheet), ASPECT)
+
+
+def _unrolled(run: RunData, screw: str, around: float, place: float) -> pv.PolyData:
+    """Patches of a screw as rectangles in the plane of x and z, head at z = 0, beginning at x = ``place``."""
+    import pyvista as pv
+
+    own = [row for row in run.patches if row["screw"] == screw]
+    sector = np.array([int(row["sector"]) for row in own])
+    ring = np.array([int(row["ring"]) for row in own])
+    ring -= ring.min()
+    width = around / (sector.max() + 1)
+    depth = np.bincount(ring, [row["depth_mm"] for row in own]) / np.bincount(ring)
+    between = 0.5 * (depth[1:] + depth[:-1])
+    edges = np.concatenate([[2 * depth[0] - between[0]], between, [2 * depth[-1] - between[-1]]])
+    left, high, low = place + sector * width, -edges[ring], -edges[ring + 1]
+    corners = [(left, low), (left + width, low), (left + width, high), (left, high)]
+    points = np.stack([np.stack([x, np.zeros_like(x), z], axis=1) for x, z in corners], axis=1).reshape(-1, 3)
+    faces = np.column_stack([np.full(len(own), 4), np.arange(4 * len(own)).reshape(-1, 4)])
+    sheet = pv.PolyData(points, faces.ravel())
+    sheet.cell_data["thread_hold"] = [row["thread_hold"] for row in own]
+    return sheet
+
+
+def _framed(sheet: pv.PolyData) -> pv.PolyData:
+    """The sheet with room for names above and the scale below."""
+    import pyvista as pv
+
+    (x0, x1, _, _, z0, z1) = sheet.bounds
+    tall = z1 - z0
+    return pv.PolyData([(x0, 0.0, z0 - 0.45 * tall), (x1, 0.0, z1 + 0.2 * tall)])
 
 
 def scale_ticks(least: float, greatest: float, low: float | None = None, high: float | None = None) -> np.ndarray:
@@ -217,6 +243,13 @@ def scale_ticks(least: float, greatest: float, low: float | None = None, high: f
     if top - bottom < FLAT:
         bottom, top = (bottom - 1.0, bottom) if low is None else (bottom, bottom + 1.0)
     return np.asarray(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(bottom, top - FLAT))
+
+
+def _draw_jaw(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
+    plotter.add_mesh(surfaces["bone"], color=BONE, smooth_shading=True, split_sharp_edges=True, ambient=0.15)
+    if "removed" in surfaces:
+        plotter.add_mesh(surfaces["removed"], color=REMOVED, opacity=0.22, smooth_shading=True)
+    _draw_hardware(plotter, run, surfaces)
 
 
 def _draw_hardware(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
@@ -239,12 +272,12 @@ def _draw_hardware(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.Pol
 
 def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.PolyData]) -> None:
     loose = {row["screw"]: bool(row["loose"]) for row in run.screws}
-    outward = _outward(surfaces)
+    away = outward(surfaces["bone"], surfaces["plate"])
     for wanted, colour in ((False, "#111111"), (True, LOOSE)):
         chosen = [screw for screw in run.record["operation"]["screws"] if loose.get(screw["name"], False) is wanted]
         if chosen:
             heads = np.array([screw["head"] for screw in chosen])
-            places = heads + 3.0 * outward + np.array([0.0, 0.0, LABEL_HEIGHT])
+            places = heads + 3.0 * away + np.array([0.0, 0.0, LABEL_HEIGHT])
             plotter.add_point_labels(
                 places,
                 [screw["name"].removeprefix("screw-") for screw in chosen],
@@ -259,29 +292,6 @@ def _label_screws(plotter: pv.Plotter, run: RunData, surfaces: dict[str, pv.Poly
             )
 
 
-def _outward(surfaces: dict[str, pv.PolyData]) -> np.ndarray:
-    """Horizontal direction from the middle of the jaw to the plate: where a surgeon would stand."""
-    jaw = np.asarray(surfaces["bone"].points)
-    middle = 0.5 * (jaw.min(axis=0) + jaw.max(axis=0))
-    offset = np.asarray(surfaces["plate"].points).mean(axis=0) - middle
-    offset[2] = 0.0
-    length = np.linalg.norm(offset)
-    return offset / length if length > 1.0 else np.array([0.0, -1.0, 0.0])
-
-
-def _view(plotter: pv.Plotter, surfaces: dict[str, pv.PolyData], *, zoom: float, focus: str = "bone") -> None:
-    direction = _outward(surfaces) + np.array([0.0, -0.25, 0.28])
-    target = surfaces[focus]
-    centre = np.array(target.center)
-    centre[2] -= 0.05 * target.length  # room for the colour scale below
-    plotter.camera.focal_point = centre
-    plotter.camera.position = centre + 4 * target.length * direction / np.linalg.norm(direction)
-    plotter.camera.up = (0.0, 0.0, 1.0)
-    plotter.camera.parallel_projection = True
-    plotter.camera.parallel_scale = 0.5 * target.length / zoom * 0.82
-    plotter.renderer.reset_camera_clipping_range()
-
-
 def _bar(title: str) -> dict[str, Any]:
     return {
         "title": title + "\n",  # the empty line keeps the title clear of the numbers
@@ -293,19 +303,23 @@ def _bar(title: str) -> dict[str, Any]:
         "height": 0.11,
         "n_labels": 5,
         "color": "black",
-        "fmt": "%.3g",
+        "fmt": "%.4g",
     }
 
 
-def _plotter(*, off_screen: bool) -> pv.Plotter:
+def make_plotter(*, off_screen: bool, panels: tuple[int, int] = (1, 1)) -> pv.Plotter:
+    """An empty white scene of the size of all pictures."""
     import pyvista as pv
 
-    plotter = pv.Plotter(off_screen=off_screen, window_size=list(SIZE), lighting="light kit")
+    plotter = pv.Plotter(
+        off_screen=off_screen, window_size=list(SIZE), lighting="light kit", shape=panels, border=False
+    )
     plotter.set_background("white")
     return plotter
 
 
-def _surfaces(folder: RunFolder) -> dict[str, pv.PolyData]:
+def read_surfaces(folder: RunFolder) -> dict[str, pv.PolyData]:
+    """Outer surfaces of a run by name: bone, plate, screws, removed."""
     import pyvista as pv
 
     surfaces = {path.stem: pv.read(path) for path in sorted((folder / "surfaces").glob("*.vtp"))}
@@ -324,28 +338,15 @@ def _grid(folder: RunFolder, name: str) -> pv.UnstructuredGrid:
     return pv.read(folder / "fields" / f"{name}.vtu")
 
 
-SCENES: dict[str, tuple[Callable[[pv.Plotter, RunData], None], str]] = {
-    "operation": (draw_operation, "surfaces/plate.vtp"),
-    "closeup": (draw_closeup, "fields/end.vtu"),
-    "stress": (draw_stress, "fields/surgery.vtu"),
+SCENES = {
+    "operation": Scene(draw_operation, "surfaces/plate.vtp"),
+    "views": Scene(draw_views, "surfaces/plate.vtp", (2, 2)),
+    "closeup": Scene(draw_closeup, "fields/end.vtu"),
+    "stress": Scene(draw_stress, "fields/surgery.vtu"),
+    "strain": Scene(partial(draw_bone_field, name="strain", small=False), "fields/surgery.vtu"),
+    "unrolled": Scene(draw_unrolled, "patches.csv"),
     **{
-        name: (partial(draw_bone_field, shown=shown), "fields/surgery.vtu")
-        for name, shown in BONE_FIELDS.items()
+        name: Scene(partial(draw_bone_field, name=name), "fields/surgery.vtu")
+        for name in ("dose", "vessels", "oxygen", "cells", "stiffness")
     },
 }
-
-
-def render_here(path: Path) -> None:
-    """Render every picture in this process; crashes with VTK where there is no GL library."""
-    run = read_run(RunFolder(path))
-    for name, (draw, needed) in SCENES.items():
-        if not (path / needed).is_file() or (name in TISSUE_PICTURES and not run.irradiated):
-            continue
-        plotter = _plotter(off_screen=True)
-        plotter.enable_anti_aliasing("ssaa")
-        draw(plotter, run)
-        target = path / "pictures" / f"{name}.png"
-        part = target.with_name(f".part-{target.name}")
-        plotter.screenshot(part)
-        part.replace(target)
-        plotter.close()

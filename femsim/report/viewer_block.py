@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from femsim.errors import InputError
+from femsim.report.catalogue import load_catalogue
+from femsim.report.frame import source_hash
 from femsim.report.viewer_data import colour_maps, field_table
 
 MOST_DESIGNS = 4
@@ -52,7 +52,7 @@ def viewer_block(
     stills : sequence of str or None
         For each design a ``data:`` address of a picture, shown in print and where WebGL or scripts are missing.
     strings : mapping, optional
-        Every visible sentence; English by default.
+        Every visible sentence, from :meth:`Catalogue.viewer`; English by default.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def viewer_block(
     """
     if not 1 <= len(designs) <= MOST_DESIGNS:
         raise InputError(f"{len(designs)} designs for the 3-D viewer; it shows one to {MOST_DESIGNS}: leave some out")
-    words = dict(english() if strings is None else strings)
+    words = dict(load_catalogue().viewer() if strings is None else strings)
     payload = {"strings": words, "maps": colour_maps(), "fields": field_table(), "designs": list(designs)}
     # Nothing inside the data may end the element that holds it.
     data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -77,12 +77,7 @@ def viewer_block(
         Markup(data),
         Markup(script),
     )
-    return ViewerBlock(markup, _source(script), _source(style))
-
-
-def english() -> dict[str, str]:
-    """The catalogue of the viewer's sentences; another language is another file with the same keys."""
-    return dict(json.loads(_file("strings.en.json")))
+    return ViewerBlock(markup, source_hash(script), source_hash(style))
 
 
 def _figure(design: Mapping[str, Any], still: str | None, words: Mapping[str, str]) -> Markup:
@@ -95,7 +90,3 @@ def _figure(design: Mapping[str, Any], still: str | None, words: Mapping[str, st
 
 def _file(name: str) -> str:
     return (files("femsim.report") / "viewer" / name).read_text(encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"

@@ -36,22 +36,23 @@ class RunFolder:
     @classmethod
     def create(cls, runs: Path, name: str, hash8: str) -> RunFolder:
         """Make a new, empty folder; an existing one is never touched."""
-        stem = f"{slug(name)}-{hash8}"
-        try:
-            runs.mkdir(parents=True, exist_ok=True)
-            for attempt in range(1, 10_000):
-                path = runs / (stem if attempt == 1 else f"{stem}-{attempt}")
-                try:
-                    path.mkdir()
-                except FileExistsError:
-                    continue
-                (path / "checkpoints").mkdir()
-                (path / "pictures").mkdir()
-                return cls(path)
-        except OSError as error:
-            why = error.strerror or error
-            raise InputError(f"{runs}: no run folder can be made here ({why}); choose another --output") from error
-        raise InputError(f"{runs}: ten thousand runs named {stem} exist already; clean up or choose another --output")
+        path = new_folder(runs, f"{slug(name)}-{hash8}")
+        (path / "checkpoints").mkdir()
+        (path / "pictures").mkdir()
+        return cls(path)
+
+    @classmethod
+    def completed(cls, runs: Path, hash8: str) -> RunFolder | None:
+        """Find the newest complete run of exactly this scenario; None when there is none."""
+        found = []
+        for item in runs.glob(f"*-{hash8}*/run.json"):
+            try:
+                record = cls(item.parent).record()
+            except InputError:
+                continue  # a damaged record is of no complete run
+            if record.get("hash") == hash8 and record.get("status") == "complete":
+                found.append(item)
+        return cls(max(found, key=lambda item: item.stat().st_mtime).parent) if found else None
 
     @classmethod
     def resumable(cls, runs: Path, name: str, hash8: str, inputs: Mapping[str, str] | None = None) -> RunFolder:
@@ -139,6 +140,29 @@ class RunFolder:
             stored.pop("kind")
             return stored
         return None
+
+
+def new_folder(parent: Path, stem: str) -> Path:
+    """Make a new, empty folder ``stem`` (``stem-2``, ``stem-3``, ...); an existing one is never touched.
+
+    Raises
+    ------
+    InputError
+        It cannot be made here.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1, 10_000):
+            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            return path
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{parent}: no run folder can be made here ({why}); choose another --output") from error
+    raise InputError(f"{parent}: ten thousand runs named {stem} exist already; clean up or choose another --output")
 
 
 def open_run(path: str | Path) -> RunFolder:

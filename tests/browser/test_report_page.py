@@ -11,8 +11,8 @@ import pytest
 from viewer_models import LOOSE_DAY, reported_run
 
 from femsim.report import page as report_page
-from femsim.report.scenes import PICTURES, TISSUE_PICTURES
-from femsim.report.viewer_block import english
+from femsim.report.catalogue import load_catalogue
+from femsim.report.pictures import PICTURES, TISSUE_PICTURES
 from femsim.results import RunFolder, write_bytes
 
 PIXEL = base64.b64decode(
@@ -22,7 +22,7 @@ PATIENCE = 5.0
 DRAWN = "return Number(document.querySelector('.fv').dataset.drawn) > 0"
 
 
-def pictures_of_one_pixel(folder: RunFolder) -> None:
+def pictures_of_one_pixel(folder: RunFolder, words: object) -> None:
     for name in (*PICTURES, *TISSUE_PICTURES):
         write_bytes(folder / "pictures" / f"{name}.png", PIXEL)
 
@@ -112,6 +112,6 @@ def test_still_stands_in_without_webgl(start_browser, report: Path):
     browser = start_browser(gl=False)
     browser.size(1280, 1200)
     browser.driver.get(report.as_uri())
-    assert one(browser, ".fv-why").text == english()["no_webgl"]
+    assert one(browser, ".fv-why").text == load_catalogue().viewer()["no_webgl"]
     assert one(browser, ".fv-still img").is_displayed()
     assert browser.driver.find_elements("css selector", ".fv-app") == []

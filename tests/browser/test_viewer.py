@@ -15,12 +15,13 @@ from PIL import Image
 from viewer_models import DOSE, LOOSE_DAY, SIZE, brick, written_run
 
 from femsim.mesh.tetmesh import outer_faces
-from femsim.report.viewer_block import english, viewer_block
+from femsim.report.catalogue import load_catalogue
+from femsim.report.viewer_block import viewer_block
 from femsim.report.viewer_data import pack_run
 from femsim.results import RunFolder, write_json
 from femsim.results.fields import write_surface
 
-WORDS = english()
+WORDS = load_catalogue().viewer()
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src {}; script-src {}">

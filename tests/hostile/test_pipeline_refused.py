@@ -178,7 +178,7 @@ def test_stop_before_the_first_stage(tmp_path: Path) -> None:
 def test_page_of_a_stop_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run stopped among its years keeps its own reason and gets a page although the stop is still asked for."""
     reached: list[float] = []
-    monkeypatch.setattr(page, "render_run", lambda folder: None)
+    monkeypatch.setattr(page, "render_run", lambda *given: None)
     hooks = Hooks(
         progress=lambda name, fraction: reached.append(fraction or 0.0) if name == "years of chewing" else None,
         should_stop=lambda: len(reached) >= 2,

@@ -79,7 +79,7 @@ def test_switched_off_in_a_scenario(folder):
 def test_run_of_a_plan_with_a_mechanism_off_and_an_own_law(folder, monkeypatch):
     """From files to record: what is switched off contributes nothing, the own law acts, and no one is named."""
     models = pytest.importorskip("dicom_models", reason="the optional package pydicom is absent (femsim[dicom])")
-    monkeypatch.setattr(page, "render_run", lambda folder: None)
+    monkeypatch.setattr(page, "render_run", lambda *given: None)
     plan = folder / "plan"
     plan.mkdir()
     dose = models.DoseFile(position=(-90.0, -60.0, -60.0), spacing=(5.0, 5.0), shape=(25, 37))

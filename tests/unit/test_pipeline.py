@@ -27,11 +27,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(folder: RunFolder) -> None:
+    def refuse(folder: RunFolder, words: object = None) -> None:
         raise FemsimError("no pictures here")
 
     monkeypatch.setattr(page, "render_run", refuse)
-    monkeypatch.setattr("femsim.report.scenes.render_run", refuse)
+    monkeypatch.setattr("femsim.pipeline.commands.render_run", refuse)
 
 
 def test_run_leaves_everything_behind() -> None:

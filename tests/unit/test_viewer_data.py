@@ -16,7 +16,8 @@ from viewer_models import DEFLECTION, DOSE, HEADS, LOOSE_DAY, SIZE, written_run
 from femsim.errors import InputError
 from femsim.mesh.tetmesh import PLATE, outer_faces, tet_volumes
 from femsim.report import viewer_data
-from femsim.report.viewer_block import english, viewer_block
+from femsim.report.catalogue import load_catalogue
+from femsim.report.viewer_block import viewer_block
 from femsim.report.viewer_data import FIELDS, Part, colour_maps, pack_run, quantised, thinned
 from femsim.results import RunFolder, write_json
 
@@ -226,7 +227,7 @@ def test_every_sentence_is_in_the_catalogue():
     """Keys used by the source are in the catalogue and the other way round, so that another language is one file."""
     source = "".join(path.read_text(encoding="utf-8") for path in sorted((VIEWER / "source").iterdir()))
     block = (VIEWER.parent / "viewer_block.py").read_text(encoding="utf-8")
-    words = english()
+    words = load_catalogue().viewer()
     calls = r"""(?:say|control|tick)\(\s*"(\w+)\""""
     literal = set(re.findall(calls, source)) | set(re.findall(r'words\["(\w+)"\]', block))
     literal |= set(re.findall(r"strings\.(\w+)", source)) | set(re.findall(r'"(section_\w+)"', source))
@@ -239,5 +240,5 @@ def test_every_sentence_is_in_the_catalogue():
 def test_no_word_claims_safety():
     """The one sentence that speaks of safety says that none is claimed."""
     claim = re.compile(r"\b(safe|safety|secure|stable|reliable)\b", re.IGNORECASE)
-    sentences = [text for text in english().values() if claim.search(text)]
-    assert sentences == [english()["research"]]
+    sentences = [text for text in load_catalogue().viewer().values() if claim.search(text)]
+    assert sentences == [load_catalogue().viewer()["research"]]
