@@ -79,8 +79,8 @@ def _months(ax: Axes, design: Design) -> None:
 def _step(ax: Axes, curve: Mapping[str, Any], name: str, number: int, label: str) -> None:
     """Draw a step curve in percent with its band."""
     months = np.array(curve["day"]) / DAYS_PER_MONTH
-    low, high = (f"{name}_low", f"{name}_high") if f"{name}_low" in curve else ("low", "high")
-    value, low, high = (100.0 * np.array(curve[key]) for key in (name, low, high))
+    ends = (f"{name}_low", f"{name}_high") if f"{name}_low" in curve else ("low", "high")
+    value, low, high = (100.0 * np.array(curve[key]) for key in (name, *ends))
     style = chart_line(number)
     ax.step(months, value, where="post", label=label, lw=1.9, **style)
     ax.fill_between(months, low, high, step="post", color=style["color"], alpha=BAND, lw=0)
@@ -97,7 +97,7 @@ def pairs_chart(pairs: Sequence[Mapping[str, Any]], labels: Mapping[str, str], w
         a, b, ties, undecided = (
             100.0 * np.array([pair[key] for pair in pairs]) for key in ("a_outlasts", "b_outlasts", "ties", "undecided")
         )
-        bar = {"height": 0.5, "edgecolor": "#222", "linewidth": 0.8}
+        bar: dict[str, Any] = {"height": 0.5, "edgecolor": "#222", "linewidth": 0.8}
         ax.barh(place, a, color=COLOURS[0], label=words.say("study.left_longer"), **bar)
         ax.barh(place, ties, left=a, color="#ffffff", hatch="...", label=words.say("study.equal"), **bar)
         if undecided.any():
@@ -136,7 +136,7 @@ def drivers_chart(driver: Mapping[str, Any], words: Catalogue) -> str:
         ):
             value, low, high = (100.0 * np.array([row[kind + end] for row in rows]) for end in ("", "_low", "_high"))
             shares.hlines(place + offset, low, high, color=colour, lw=1.6)
-            style = {"color": colour, "markerfacecolor": face, "ms": 6, "ls": ""}
+            style: dict[str, Any] = {"color": colour, "markerfacecolor": face, "ms": 6, "ls": ""}
             shares.plot(value, place + offset, marker, label=words.say(f"study.share_{kind}"), **style)
         low, high = (np.array([row[key] for row in rows]) for key in ("output_low", "output_high"))
         means.hlines(place, low, high, color="#8a94a1", lw=5)
