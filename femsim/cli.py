@@ -183,6 +183,47 @@ Language = Annotated[str, typer.Option("--language", help="Language code, or a s
 
 
 @_command
+def study(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE|STUDY", help="Study file (YAML) or study folder.", show_default=False)
+    ],
+    output: Output = RUNS,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Worker processes or jobs; by default one per core.", show_default=False),
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on this dask.distributed scheduler.")
+    ] = None,
+    slurm: Annotated[
+        str | None, typer.Option("--slurm", metavar="OPTIONS", help="Run as a Slurm array; options of sbatch, or ''.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue, or join, the study of this file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done and about how long.")] = False,
+) -> None:
+    """Run a study: many points from one file, one table. Killed and resumed it gives the same table."""
+    from femsim.study.command import Where, planned, run_study
+
+    where = Where(workers, dask, slurm)
+    if dry_run:
+        for line in planned(file, where):
+            say(line)
+        return
+    with Screen() as screen, StopSwitch(screen.note) as stop:
+        finished = run_study(
+            *(file, where, output, resume),
+            progress=lambda done, total, failed: screen.progress(f"points ({failed} failed)", done / max(total, 1)),
+            begun=lambda folder: screen.note(f"study: {folder}"),
+            should_stop=stop,
+        )
+    for line in finished.sentences:
+        say(line)
+    for path in finished.files:
+        say(f"table: {path}")
+    say(RESEARCH_ONLY)
+
+
+@_command
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     pdf: Pdf = False,

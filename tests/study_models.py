@@ -1,148 +1,76 @@
-"""Study folders with made-up outcomes whose laws are known: exponential lives that depend on a few inputs."""
+"""Studies of bench blocks for the tests of several folders; mesh and operator come from the session's cache."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy.stats import qmc
+from pipeline_models import bench_values
+from ruamel.yaml import YAML
 
-from femsim.durable import write_json, write_table
-from femsim.study.outcomes import REQUIRED
+from femsim.study.command import Where, run_study
+from femsim.study.finish import Finished
+from femsim.study.table import read_study_table
 
-HORIZON = 730.0
-RANGES = {
-    "patient.bite_force": (60.0, 200.0, "N"),
-    "tissue.D50": (30.0, 50.0, "Gy"),
-    "tissue.x": (0.7, 2.5, ""),
-    "interface.friction": (0.2, 0.5, ""),
-}
-HEAD, TAIL = REQUIRED[:5], REQUIRED[5:]
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
-@dataclass(frozen=True)
-class MadeDesign:
-    """Hazards per day at the middle of every input; loosening grows with bite force, fracture with nothing."""
-
-    name: str
-    loosening: float
-    fracture: float = 0.0
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class MadeStudy:
-    """A study of some designs on the same patients."""
-
-    designs: Sequence[MadeDesign]
-    patients: int = 200
-    failed: Mapping[int, str] = field(default_factory=dict)
-    """Reason by sample number, in the first design."""
-    seed: int = 5
+def write_yaml(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write plain values as YAML."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as stream:
+        yaml = YAML(typ="safe", pure=True)
+        yaml.sort_base_mapping_type_on_output = False  # the order of designs is that of the points
+        yaml.dump(dict(content), stream)
+    return path
 
 
-def row(point: str, design: str, sample: int | str, inputs: Mapping[str, Any], **outcome: Any) -> dict[str, Any]:
-    """One row of a table; what is not given is empty."""
-    cells = {"point": point, "design": design, "sample": sample, "status": outcome.pop("status", "done")}
-    cells["reason"] = outcome.pop("reason", "")
-    cells |= {f"input:{name}": value for name, value in inputs.items()}
-    return cells | {name: outcome.get(name, "") for name in (*TAIL,)}
-
-
-def made_rows(study: MadeStudy) -> list[dict[str, Any]]:
-    """Rows of the table of a made-up study."""
-    drawn = qmc.LatinHypercube(len(RANGES), rng=np.random.default_rng(study.seed)).random(study.patients)
-    low, high = (np.array([ends[k] for ends in RANGES.values()]) for k in (0, 1))
-    values = low + drawn * (high - low)
-    chance = np.random.default_rng([study.seed, 1]).exponential(size=(study.patients, 2))  # the same in every design
-    rows = []
-    for design in study.designs:
-        for k in range(study.patients):
-            inputs = dict(zip(RANGES, values[k].tolist(), strict=True))
-            point, sample = f"{len(rows) + 1:06d}", k + 1
-            if design is study.designs[0] and sample in study.failed:
-                rows.append(row(point, design.name, sample, inputs, status="failed", reason=study.failed[sample]))
-                continue
-            hazard = design.loosening * np.exp(3.0 * (drawn[k, 0] - 0.5) + 1.0 * (drawn[k, 1] - 0.5))
-            loose = chance[k, 0] / hazard if hazard > 0.0 else np.inf
-            broken = chance[k, 1] / design.fracture if design.fracture else np.inf
-            rows.append(row(point, design.name, sample, inputs, **outcome(loose, broken)))
-    return rows
-
-
-def outcome(loose: float, broken: float) -> dict[str, Any]:
-    """Outcome of a point whose first screw loosens, or whose plate breaks, on some day."""
-    end = min(broken, HORIZON)
-    found: dict[str, Any] = {
-        "end_day": end,
-        "ending": "horizon" if end == HORIZON else "part broken: plate",
-        "cycles": 1600.0 * end,
-        "screws_loose": int(loose < end),
-        "margin_motion": 0.4,
-        "margin_holding": min(loose, HORIZON) / HORIZON - 0.5,
-        "margin_stiffness": 0.6,
-        "plate_life_used": HORIZON / broken if np.isfinite(broken) else 0.01,
-        "seconds": 3.0,
-        "operator": "abcd",
-    }
-    if loose < end:
-        found |= {"first_loose_day": loose, "first_loose_screw": "screw-4", "first_loose_criterion": "holding"}
-    if broken < HORIZON:
-        found["plate_fracture_day"] = broken
-    return found
-
-
-def record_of(study: MadeStudy, **changes: Any) -> dict[str, Any]:
-    """``study.json`` of a made-up study."""
-    inputs = [
-        {
-            "column": f"input:{name}",
-            "unit": unit,
-            "low": low,
-            "high": high,
-            "distribution": "uniform",
-            **({"label": "bite force", "mark": "chosen"} if name.startswith("patient.") else {}),
-        }
-        for name, (low, high, unit) in RANGES.items()
-    ]
+def study_values(samples: int = 4, **more: Any) -> dict[str, Any]:
+    """A study of a bench block: interface, bonding and bite force are sampled."""
     return {
-        "kind": "femsim study record",
-        "version": 1,
-        "name": "made",
-        "title": "Made-up lives of plates",
-        "question": "Which plate holds longer?",
-        "hash": "0123abcd",
-        "command": "femsim study scenarios/studies/made.yaml",
-        "femsim": "0.1.0",
-        "seed": study.seed,
-        "sampling": {"method": "latin-hypercube", "samples": study.patients},
-        "horizon_days": HORIZON,
-        "settings": "",
-        "designs": [
-            {"name": one.name, "label": one.label, "scenario": "made.yaml", "scenario_hash": f"{k:08x}"}
-            for k, one in enumerate(study.designs)
-        ],
-        "inputs": inputs,
-        "packages": {"numpy": np.__version__},
-        "machine": {"system": "test", "cores": 2},
-        "seconds": 600.0,
-        **changes,
+        "study": 1,
+        "title": "Bench blocks",
+        "base": "block.yaml",
+        "sample": {
+            "interface.bearing_stiffness": "card",
+            "tissue.kf": "card",
+            "patient.bite_force": {"low": "10 N", "high": "20 N"},
+        },
+        "sampling": {"method": "latin-hypercube", "samples": samples, "seed": 7},
+        "accuracy": "coarse",
+        **more,
     }
 
 
-def write_study(folder: Path, study: MadeStudy, **changes: Any) -> Path:
-    """Make a study folder that is ready to be analysed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_table(folder / "table.csv", made_rows(study))
-    write_json(folder / "study.json", record_of(study, **changes))
-    return folder
+def written(folder: Path, values: Mapping[str, Any] | None = None, **base: Any) -> Path:
+    """Write a study and its base into a folder; return the study file."""
+    block = {**bench_values(**{"years": 0.02, **base}), "mesh": {"preset": "preview"}}
+    write_yaml(folder / "block.yaml", block)
+    return write_yaml(folder / "blocks.yaml", values or study_values())
 
 
-def change_record(folder: Path, **changes: Any) -> None:
-    """Replace values of a folder's ``study.json``."""
-    content = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    write_json(folder / "study.json", {**content, **changes})
+def finished(file: Path, runs: Path, workers: int = 1, **options: Any) -> tuple[Finished, list[dict[str, Any]]]:
+    """Run a study to its end; what it leaves and its table."""
+    found = run_study(file, Where(workers), runs, **options)
+    return found, read_study_table(found.folder)
+
+
+def comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the seconds, the only column that two runs of one study do not share."""
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def started(file: Path, runs: Path, environment: Mapping[str, str], *options: str) -> subprocess.Popen[str]:
+    """Start ``femsim study`` as a process of its own."""
+    command = [sys.executable, "-m", "femsim", "study", str(file), "--output", str(runs), *options]
+    return subprocess.Popen(
+        command,
+        env={**os.environ, **environment, **ONE_THREAD},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from femsim.fem.spaces import Space
-from femsim.fem.stress import ball_weights, near_weights, strain, stress
+from femsim.fem.stress import ball_weights, near_weights, strain, stress, stress_operator
 
 SPACING = 0.8
 """Places lie about this far apart [mm], inside the 1.24 mm of a 1 mm3 ball, so that no peak falls between them."""
@@ -44,6 +44,12 @@ class StressPlaces:
         strains = strain(space, displacement, self.cells)
         tensors = stress(strains, young[self.cells], poisson[self.cells])
         return self.factors[:, None] * (self.weights @ tensors.reshape(-1, 6))
+
+    def operator(self, space: Space, young: np.ndarray, poisson: np.ndarray) -> sp.csr_matrix:
+        """Matrix (6 k, n_dof) that takes a displacement field [mm] to what :meth:`average` gives, row by row."""
+        rows = stress_operator(space, self.cells, young[self.cells], poisson[self.cells])
+        averaging = sp.diags(self.factors) @ self.weights
+        return sp.csr_matrix(sp.kron(averaging, sp.eye(6), format="csr") @ rows)
 
 
 def stress_places(

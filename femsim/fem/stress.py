@@ -75,6 +75,35 @@ def stress(
     return result
 
 
+def stress_operator(space: Space, cells: np.ndarray, young: np.ndarray, poisson: np.ndarray) -> sp.csr_matrix:
+    """Return the matrix (6 c q, n_dof) from a displacement field [mm] to isotropic stresses [MPa] of some cells.
+
+    Row ``6 (q cell + point) + component``; the matrix form of :func:`strain` and :func:`stress`, for many fields.
+
+    Parameters
+    ----------
+    cells : (c,) int array
+    young : (c, q) array
+        MPa.
+    poisson : (c,) array
+    """
+    derivative = space.barycentric_derivatives(space.barycentric)
+    slope = np.einsum("qak,mkj->mqaj", derivative, space.gradients[cells], optimize=True)
+    lam, mu = lame(np.asarray(young, dtype=float), np.asarray(poisson, dtype=float)[:, None])
+    count, points, nodes, _ = slope.shape
+    entries = np.zeros((count, points, 6, nodes, 3))
+    for component, (i, j) in enumerate(zip(_FIRST, _SECOND, strict=True)):
+        # sigma_ij = mu (du_i/dx_j + du_j/dx_i) + lam delta_ij div u
+        entries[:, :, component, :, i] += mu[..., None] * slope[..., j]
+        entries[:, :, component, :, j] += mu[..., None] * slope[..., i]
+        if i == j:
+            entries[:, :, component] += lam[..., None, None] * slope
+    columns = (3 * space.cells[cells].astype(np.int64)[:, :, None] + np.arange(3)).reshape(count, -1)
+    wide = np.broadcast_to(columns[:, None, None], (count, points, 6, 3 * nodes))
+    start = 3 * nodes * np.arange(count * points * 6 + 1)
+    return sp.csr_matrix((entries.ravel(), wide.ravel(), start), shape=(count * points * 6, space.n_dof))
+
+
 def von_mises(stresses: np.ndarray) -> np.ndarray:
     """Return von Mises' equivalent stress of (..., 6)."""
     xx, yy, zz, yz, xz, xy = np.moveaxis(np.asarray(stresses, dtype=float), -1, 0)

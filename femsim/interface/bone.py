@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 
 from femsim.fem.materials import Elasticity
 from femsim.fem.model import StaticModel
@@ -25,6 +26,21 @@ def patch_means(model: StaticModel, patches: Patches, values: np.ndarray) -> np.
     weight = patches.face_area[used]
     total = np.bincount(patches.face[used], weights=weight, minlength=len(patches))
     return np.bincount(patches.face[used], weights=weight * behind, minlength=len(patches)) / total
+
+
+def points_behind(model: StaticModel, patches: Patches) -> tuple[np.ndarray, sp.csr_matrix]:
+    """Quadrature points (n, 3) [mm] of the bone behind the patches, and the averaging (p, n) of :func:`patch_means`."""
+    used = patches.face >= 0
+    cells, place = np.unique(model.mesh.interface.bone_tets[used], return_inverse=True)
+    points = model.space.quadrature_points()[cells]
+    count, each = points.shape[:2]
+    weight = (
+        patches.face_area[used] / np.bincount(patches.face[used], weights=patches.face_area[used])[patches.face[used]]
+    )
+    rows = np.repeat(patches.face[used], each)
+    columns = (each * place[:, None] + np.arange(each)).ravel()
+    entries = (np.repeat(weight / each, each), (rows, columns))
+    return points.reshape(-1, 3), sp.csr_matrix(entries, shape=(len(patches), count * each))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -161,6 +162,13 @@ class ContactSolver:
         self._single = self._stiffness.astype(np.float32, order="F")
         self._diagonal = self._stiffness.diagonal().copy()
         self._inverses: dict[str, _Inverse] = {}
+
+    def with_law(self, law: InterfaceLaw, thread_shape: np.ndarray, bite_stiffness: float) -> ContactSolver:
+        """Return a solver with another law on the same bulk, without the work that the bulk alone needs."""
+        other = copy.copy(self)
+        other.law, other._thread_shape = law, np.asarray(thread_shape, dtype=float)
+        other._bite_stiffness, other._inverses = bite_stiffness, {}
+        return other
 
     def forget(self) -> None:
         """Drop kept inverses, so that the next solves depend on their arguments only."""

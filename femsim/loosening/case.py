@@ -66,6 +66,8 @@ class LooseningCase:
         Days between two patch maps.
     end_at_loss : bool
         End the run when a stump or a part is lost (the model has no meaning afterwards).
+    end_at_first : bool
+        End the run with the first loose screw, for studies of the time to it.
     """
 
     solver: ContactSolver
@@ -88,6 +90,7 @@ class LooseningCase:
     refreshed: Callable[[float], ContactSolver] | None = None
     snapshot_every: float = 30.0
     end_at_loss: bool = True
+    end_at_first: bool = False
 
     def __post_init__(self) -> None:
         operator = self.solver.operator

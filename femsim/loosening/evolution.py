@@ -373,6 +373,8 @@ class Evolution:
         unsupported = any(event.kind == "support lost" for event in lost)
         if lost and (self.case.end_at_loss or unsupported):
             self.ending = f"{lost[0].kind}: {lost[0].subject}"
+        elif self.case.end_at_first and (loose := [one for one in self.events if one.kind == "screw loose"]):
+            self.ending = f"first loose screw: {loose[0].subject}"
         elif point.day >= self.horizon:
             self.ending = "horizon"
 

@@ -85,6 +85,26 @@ class Tolerances:
             contact=2.0 * own.contact,
         )
 
+    @classmethod
+    def coarse(cls) -> Tolerances:
+        """About twenty times the default, for ensembles whose spread is far wider than this error.
+
+        The first screw of the standard jaw loosens on day 233 instead of 231.
+        """
+        own = cls()
+        return cls(
+            bonded=20.0 * own.bonded,
+            damage=20.0 * own.damage,
+            clearance=20.0 * own.clearance,
+            clearance_share=20.0 * own.clearance_share,
+            damage_change=2.0 * own.damage_change,
+            first_step=5.0 * own.first_step,
+            longest_step=2.0 * own.longest_step,
+            watch_step=2.0 * own.watch_step,
+            event=10.0 * own.event,
+            contact=10.0 * own.contact,
+        )
+
     def scale(self, state: Array) -> Array:
         """Errors allowed (3, p) at a state (3, p) of bonded fraction, damage and clearance."""
         absolute = np.array([[self.bonded], [self.damage], [self.clearance]])

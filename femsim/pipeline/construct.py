@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
 from femsim.fem.model import StaticModel, build_model
-from femsim.fem.places import average_stresses, stress_places
+from femsim.fem.places import StressPlaces, average_stresses, stress_places
 from femsim.fem.solvers import Structure, make_solver
 from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
@@ -48,6 +49,7 @@ class Construct:
     """Model, patches and condensed operator of a setting on the day of surgery."""
 
     model: StaticModel
+    jumps: sp.csc_matrix
     patches: Patches
     bone: PatchBone
     eqd2: np.ndarray
@@ -92,9 +94,10 @@ def construct(
             struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
             grafted = patch_means(model, patches, struts.astype(float))
         bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
+        jumps = jump_operator(model.space, mesh, patches)
         condensation = condense(
             model.stiffness,
-            jump_operator(model.space, mesh, patches),
+            jumps,
             patches,
             model.loads,
             model.load_names,
@@ -107,7 +110,7 @@ def construct(
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = ContactSolver(condensation.operator, patches.thread_shape, law, parameters["interface.bite_stiffness"])
-    return Construct(model, patches, bone, eqd2, law, condensation, solver)
+    return Construct(model, jumps, patches, bone, eqd2, law, condensation, solver)
 
 
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:
@@ -131,22 +134,35 @@ def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> t
 
 def loosening_case(setting: Setting, built: Construct) -> tuple[LooseningCase, Chewer]:
     """Everything the cycle integrator needs."""
-    parameters, operator = setting.parameters, built.condensation.operator
+    operator = built.condensation.operator
     made, spectrum = tasks(setting, operator.load_names, operator.bite_names)
-    constants = LooseningConstants.from_parameters(parameters)
-    biology = setting.tissue.table.constants
-    initial = built.law.constants.initial_bond
     hardware, stress_at = hardware_fatigue(setting, built, made, spectrum)
+    case = case_of(setting, built.solver, built.patches, built.bone, made, spectrum, hardware, stress_at)
+    return case, Chewer(built.solver, made, case.constants, case.initial_bond)
+
+
+def case_of(
+    setting: Setting,
+    solver: ContactSolver,
+    patches: Patches,
+    bone: PatchBone,
+    made: tuple[Task, ...],
+    spectrum: HealingSpectrum,
+    hardware: HardwareFatigue,
+    stress_at: StressRecovery,
+) -> LooseningCase:
+    """Loosening case of a setting, whatever its condensed operator and stress recovery come from."""
+    parameters, biology = setting.parameters, setting.tissue.table.constants
     wanted = setting.scenario.simulate.criteria
-    case = LooseningCase(
-        solver=built.solver,
-        patches=built.patches,
+    return LooseningCase(
+        solver=solver,
+        patches=patches,
         stumps=tuple(screw.stump for screw in setting.operation.screws),
         tasks=made,
         spectrum=spectrum,
-        tissue_at=built.bone.at,
+        tissue_at=bone.at,
         bonded_rate=lambda bonded, activity, day, motion: bonded_rate(bonded, activity, day, motion, biology),
-        constants=constants,
+        constants=LooseningConstants.from_parameters(parameters),
         criteria=LooseCriteria(
             loose_motion=wanted.motion,
             loose_holding=wanted.holding,
@@ -154,31 +170,39 @@ def loosening_case(setting: Setting, built: Construct) -> tuple[LooseningCase, C
             loose_duration=wanted.duration,
             stump_minimum=parameters["loosening.stump_minimum"],
         ),
-        initial_bond=initial,
+        initial_bond=biology.Bi,
         probe=parameters["interface.probe_displacement"],
         torque_ratio=lambda bonded, day, strength: removal_torque_ratio(bonded, day, strength, biology),
         hardware=hardware,
         stress_at=stress_at,
     )
-    return case, Chewer(built.solver, made, constants, initial)
+
+
+def hardware_places(setting: Setting, model: StaticModel) -> tuple[StressPlaces, ...]:
+    """Small volumes of every plate and screw over which stresses are averaged for fatigue."""
+    parameters, operation, region = setting.parameters, setting.operation, model.mesh.region
+    cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
+    cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
+    thickness = {plate.name: plate.thickness for plate in operation.plates}
+    cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
+    volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
+    return stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
+
+
+def hardware_parts(setting: Setting) -> list[Part]:
+    """Plates and screws with their fatigue constants."""
+    parameters, operation = setting.parameters, setting.operation
+    bent = parameters["loosening.bending_knock_down"]
+    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
+    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
+    return parts + [Part(screw.name, alloy) for screw in operation.screws]
 
 
 def hardware_fatigue(
     setting: Setting, built: Construct, made: tuple[Task, ...], spectrum: HealingSpectrum
 ) -> tuple[HardwareFatigue, StressRecovery]:
     """Fatigue of plate and screws from stresses averaged over small volumes of the recovered full field."""
-    parameters, model, operation = setting.parameters, built.model, setting.operation
-    region = model.mesh.region
-    cells = {plate.name: np.flatnonzero(region == PLATE + k) for k, plate in enumerate(operation.plates)}
-    cells |= {screw.name: np.flatnonzero(region == SCREW_FIRST + k) for k, screw in enumerate(operation.screws)}
-    thickness = {plate.name: plate.thickness for plate in operation.plates}
-    cores = {screw.name: _core_factor(screw, thickness[screw.plate_name]) for screw in operation.screws}
-    volume, distance = parameters["loosening.averaging_volume"], parameters["loosening.averaging_distance"]
-    places = stress_places(model.space, cells, volume=volume, distance=distance, factors=cores)
-    bent = parameters["loosening.bending_knock_down"]
-    pure, alloy = FatigueMaterial.pure(parameters), FatigueMaterial.alloy(parameters)
-    parts = [Part(plate.name, pure, bent) for plate in operation.plates]
-    parts += [Part(screw.name, alloy) for screw in operation.screws]
+    model, places = built.model, hardware_places(setting, built.model)
 
     def stress_at(day: float, chewing: Chewing) -> list[PartStress]:
         found: list[PartStress] = []
@@ -188,10 +212,11 @@ def hardware_fatigue(
                 for one, factors in zip(pair, (load, task.load_ratio * load), strict=True)
             ]
             peak, valley = (average_stresses(places, model.space, u, model.young, model.poisson) for u in fields)
-            found.append({name: (peak[name], valley[name]) for name in cells})
+            found.append({place.name: (peak[place.name], valley[place.name]) for place in places})
         return found
 
-    return HardwareFatigue(parts, np.array([task.cycles_per_day for task in made]), spectrum), stress_at
+    cycles = np.array([task.cycles_per_day for task in made])
+    return HardwareFatigue(hardware_parts(setting), cycles, spectrum), stress_at
 
 
 def _core_factor(screw: Screw, plate_thickness: float) -> Callable[[np.ndarray], np.ndarray]:

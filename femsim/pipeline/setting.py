@@ -71,11 +71,12 @@ class Setting:
         return self.scenario.simulate.years * DAYS_PER_YEAR
 
 
-def prepare(scenario: Scenario, hooks: Hooks) -> Setting:
-    """Build the jaw and plan the operation."""
+def prepare(scenario: Scenario, hooks: Hooks, operation: Operation | None = None) -> Setting:
+    """Build the jaw and plan the operation, or take the operation planned for a scenario of the same shape."""
     with hooks.timed("planning the operation"):
         parameters = load_parameters(scenario.overrides())
-        operation = _operation(scenario, parameters)
+        if operation is None:
+            operation = _operation(scenario, parameters)
         courses, notices = courses_of(scenario, operation, parameters)
         operation = replace(operation, warnings=(*operation.warnings, *notices))
         return Setting(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from study_models import MadeDesign, MadeStudy, outcome, row, write_study
+from made_studies import MadeDesign, MadeStudy, outcome, row, write_study
 
 from femsim.durable import write_table
 from femsim.errors import InputError

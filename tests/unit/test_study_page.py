@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from study_models import MadeDesign, MadeStudy, change_record, outcome, record_of, row, write_study
+from made_studies import MadeDesign, MadeStudy, change_record, outcome, record_of, row, write_study
 
 from femsim.durable import write_json, write_table
 from femsim.report.catalogue import load_catalogue

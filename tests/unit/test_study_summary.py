@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import qmc
-from study_models import HORIZON, MadeDesign, MadeStudy, change_record, outcome, record_of, row, write_study
+from made_studies import HORIZON, MadeDesign, MadeStudy, change_record, outcome, record_of, row, write_study
 
 from femsim.durable import write_json, write_table
 from femsim.errors import InputError
