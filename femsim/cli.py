@@ -203,6 +203,7 @@ def study(
 ) -> None:
     """Run a study: many points from one file, one table. Killed and resumed it gives the same table."""
     from femsim.study.command import Where, planned, run_study
+    from femsim.study.summary import comparison_rows, design_rows
 
     where = Where(workers, dask, slurm)
     if dry_run:
@@ -218,8 +219,12 @@ def study(
         )
     for line in finished.sentences:
         say(line)
+    say(text_table(design_rows(finished.summary)))
+    if finished.summary["comparisons"]:
+        say(text_table(comparison_rows(finished.summary)))
     for path in finished.files:
         say(f"table: {path}")
+    say(f"report: {finished.page}")
     say(RESEARCH_ONLY)
 
 

@@ -105,7 +105,7 @@ def record_of(study: MadeStudy, **changes: Any) -> dict[str, Any]:
             "low": low,
             "high": high,
             "distribution": "uniform",
-            **({"label": "bite force", "mark": "chosen"} if name.startswith("patient.") else {}),
+            **({"mark": "chosen"} if name.startswith("patient.") else {}),
         }
         for name, (low, high, unit) in RANGES.items()
     ]
@@ -121,7 +121,7 @@ def record_of(study: MadeStudy, **changes: Any) -> dict[str, Any]:
         "seed": study.seed,
         "sampling": {"method": "latin-hypercube", "samples": study.patients},
         "horizon_days": HORIZON,
-        "settings": "",
+        "settings": {"accuracy": "study", "operator": "exact", "end": "horizon"},
         "designs": [
             {"name": one.name, "label": one.label, "scenario": "made.yaml", "scenario_hash": f"{k:08x}"}
             for k, one in enumerate(study.designs)

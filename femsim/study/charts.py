@@ -13,6 +13,7 @@ from matplotlib.ticker import MultipleLocator
 
 from femsim.report.catalogue import DAYS_PER_MONTH, Catalogue
 from femsim.report.charts import COLOURS, STYLE, WIDTH, chart_line, svg_text
+from femsim.study.words import input_name
 
 Design = Mapping[str, Any]
 
@@ -144,7 +145,7 @@ def drivers_chart(driver: Mapping[str, Any], words: Catalogue) -> str:
         means.plot(
             high, place, "^", color=COLOURS[1], markerfacecolor="white", ms=7, label=words.say("study.highest_fifth")
         )
-        shares.set_yticks(place, [row["label"] for row in rows])
+        shares.set_yticks(place, [input_name(row["input"], row["label"], words) for row in rows])
         shares.invert_yaxis()
         shares.set_xlabel(words.say("study.axis_share"))
         shares.set_xlim(left=0)

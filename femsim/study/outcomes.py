@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -126,35 +125,6 @@ def read_outcomes(path: Path) -> StudyTable:
         told = "; ".join(f"{counted} {number}: {what}" for number, what in problems[:TOLD])
         raise InputError(f"{file}: {told}{more}; run `femsim study --resume` to write the table again")
     return _columns(file, header, [cells for _, cells in rows])
-
-
-def read_checks(folder: Path, table: StudyTable) -> list[StudyTable]:
-    """Read the points that were run again with their own operator, to tell the error of a shared one.
-
-    Returns
-    -------
-    list of StudyTable
-        Two rows each: the point as it stands in the table, and the same with the outcome of the check.
-
-    Raises
-    ------
-    InputError
-        A record of such a point is damaged.
-    """
-    found = []
-    for path in sorted(folder.glob("points/check*/record.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            point, outcome = str(record["point"]), record.get("outcome") or {}
-            again = {name: math.nan if outcome.get(name) is None else float(outcome[name]) for name in NUMBERS}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: the record of the point cannot be read ({error}); it may be damaged") from error
-        row = np.flatnonzero((table.point == point) & table.done)
-        if row.size and record.get("status") == "done":
-            pair = table.where(np.repeat(row[:1], 2))
-            numbers = {name: np.array([pair.numbers[name][0], again[name]]) for name in NUMBERS}
-            found.append(replace(pair, numbers=numbers))
-    return found
 
 
 Rows = list[tuple[int, list[str]]]

@@ -19,13 +19,15 @@ from femsim.study.summary import write_summary
 HASHED = ("study.yaml", FILE, "table.csv")
 
 
-def write_study_page(folder: Path, words: Catalogue | None = None) -> Path:
-    """Analyse a study folder again and write its ``summary.json`` and ``report.html``.
+def write_study_page(folder: Path, summary: Mapping[str, Any] | None = None, words: Catalogue | None = None) -> Path:
+    """Write ``report.html`` into a study folder.
 
     Parameters
     ----------
     folder : Path
         With ``table.csv`` and ``study.json``; the study may be unfinished.
+    summary : mapping, optional
+        What :func:`femsim.study.summary.write_summary` has just made of the folder; without it that is done here.
     words : Catalogue, optional
         Language of the page; English by default.
 
@@ -34,7 +36,7 @@ def write_study_page(folder: Path, words: Catalogue | None = None) -> Path:
     Path
         The page.
     """
-    summary = write_summary(folder)
+    summary = summary or write_summary(folder)
     record = read_record(folder, read_outcomes(folder))
     hashes = {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in HASHED if (folder / name).is_file()

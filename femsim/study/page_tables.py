@@ -8,7 +8,7 @@ from typing import Any
 from femsim.report.catalogue import Catalogue
 from femsim.report.frame import Column, Row, Table
 from femsim.study.record import StudyRecord
-from femsim.study.words import day_number, known_designs, labels_of, median_limits
+from femsim.study.words import day_number, input_name, known_designs, labels_of, median_limits
 
 Summary = Mapping[str, Any]
 
@@ -45,8 +45,8 @@ def _p_value(words: Catalogue, value: float | None) -> str:
 
 def designs_table(summary: Summary, words: Catalogue) -> Table:
     """Ends, shares at the horizon and medians of every design."""
-    keys = "design patients lost loosened broken whole whole_limits median median_limits stump"
-    rows = []
+    keys = "design patients lost loosened broken whole whole_limits median median_limits"
+    rows, followed = [], all("stump_lost" in design for design in known_designs(summary))
     for design in known_designs(summary):
         whole, first = design["whole"], design["first_loosening"]
         share = whole["share_horizon"]
@@ -60,11 +60,11 @@ def designs_table(summary: Summary, words: Catalogue) -> Table:
             _interval(words, share["low"], share["high"]),
             day_number(whole["median_day"], words),
             median_limits(whole, words).replace(" ", NO_BREAK),
-            words.number(design["stump_lost"]["events"], 6),
         )
-        rows.append(Row(cells))
-    note = words.say("study.designs_note")
-    return Table(words.say("study.designs"), _columns(words, keys, {"design": TEXT}), tuple(rows), note)
+        stump = (words.number(design["stump_lost"]["events"], 6),) if followed else ()
+        rows.append(Row((*cells, *stump)))
+    columns = _columns(words, f"{keys} stump" if followed else keys, {"design": TEXT})
+    return Table(words.say("study.designs"), columns, tuple(rows), words.say("study.designs_note"))
 
 
 def pairs_table(summary: Summary, words: Catalogue) -> Table:
@@ -98,7 +98,7 @@ def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:
     rows = tuple(
         Row(
             (
-                row["label"],
+                input_name(row["input"], row["label"], words),
                 words.say(f"study.mark_{row['mark']}"),
                 row["unit"],
                 _share(words, row["first"]),
@@ -131,7 +131,7 @@ def inputs_table(record: StudyRecord, words: Catalogue) -> Table:
     rows = tuple(
         Row(
             (
-                one.label,
+                input_name(one.name, one.label, words),
                 words.say(f"study.mark_{one.mark}"),
                 words.number(None) if one.low is None else _range(words.number(one.low), words.number(one.high), words),
                 one.unit,

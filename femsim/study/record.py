@@ -15,6 +15,8 @@ from femsim.parameters import MARKS, load_parameters
 from femsim.study.outcomes import StudyTable
 
 FILE = "study.json"
+OPERATOR_CHECK = "operator_check.json"
+"""Outcomes of the points that were run with the shared and with their own operator."""
 KIND = "femsim study record"
 CHOSEN = "chosen"
 """Mark of a value that the study file varies by itself: a choice of the study or the spread of patients."""
@@ -70,6 +72,11 @@ class StudyRecord:
         """Samples in a block of a Saltelli design, None for another one."""
         sampling = self.content.get("sampling") or {}
         return int(sampling["samples"]) if sampling.get("method") == "saltelli" else None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """How points were run: ``accuracy``, ``operator`` and ``end`` of the study file."""
+        return dict(self.content.get("settings") or {})
 
     @property
     def drawn_again(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -10,18 +11,21 @@ from typing import Any
 import numpy as np
 
 from femsim.durable import write_json
+from femsim.errors import InputError
 from femsim.study import ends
 from femsim.study.drivers import drivers_of
 from femsim.study.ends import FRACTURES, LOOSENING, STUMP_LOST, Ends, first_ends
-from femsim.study.outcomes import StudyTable, read_checks, read_outcomes
+from femsim.study.outcomes import StudyTable, read_outcomes
 from femsim.study.paired import Outlasting, outlasting
-from femsim.study.record import StudyRecord, read_record
+from femsim.study.record import OPERATOR_CHECK, StudyRecord, read_record
 from femsim.study.survival import CENSORED, Curve, cumulative_incidence, hazard_ratio, kaplan_meier, logrank
 
 FILE = "summary.json"
 KIND = "femsim-study"
 VERSION = 1
 FRACTURE_NAMES = {ends.PLATE_FRACTURE: "plate_fracture", ends.SCREW_FRACTURE: "screw_fracture"}
+FIRST_LOOSENING = "first-loosening"
+"""Setting with which points end with their first loose screw."""
 MOST_COMPARED = 8
 """Designs of which all pairs are compared; with more, each is compared with the first one."""
 
@@ -45,15 +49,15 @@ def write_summary(folder: Path) -> dict[str, Any]:
         The table or the record is absent or broken.
     """
     table = read_outcomes(folder)
-    found = summarise(table, read_record(folder, table), read_checks(folder, table))
+    found = summarise(table, read_record(folder, table), _operator_checks(folder))
     write_json(folder / FILE, found)
     return found
 
 
-def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[StudyTable] = ()) -> dict[str, Any]:
+def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Analyse the points of a study; only those that are done have a result.
 
-    Each of ``checks`` is a point with the shared and with its own operator.
+    Each of ``checks`` holds outcomes of a point with the shared and with its own operator.
     """
     everything, horizon = table.groups(), record.horizon
     whole = {name: _population(group, record) for name, group in everything.items()}
@@ -68,12 +72,12 @@ def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[StudyTabl
         "points": len(table),
         **counts,
         "designs": [
-            {"name": name, **record.about(name), **_design(groups[name], whole[name], horizon)} for name in groups
+            {"name": name, **record.about(name), **_design(groups[name], whole[name], record)} for name in groups
         ],
         "comparisons": [_comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(list(groups))],
         "drivers": [one for name in everything for one in drivers_of(name, everything[name], record)],
         "reasons": _reasons(table),
-        "operator_checks": [_operator_check(pair, horizon) for pair in checks],
+        "operator_checks": [_operator_check(row) for row in checks],
     }
 
 
@@ -92,17 +96,19 @@ def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 # --- one design -------------------------------------------------------------------------------------------------------
 
 
-def _design(done: StudyTable, whole: StudyTable, horizon: float) -> dict[str, Any]:
+def _design(done: StudyTable, whole: StudyTable, record: StudyRecord) -> dict[str, Any]:
     if not len(done):
         return {"n": 0, "missing": len(whole)}
+    horizon = record.horizon
     loosening = first_ends(done, horizon, LOOSENING)
     parts: dict[str, Any] = {
         "n": len(done),
         "missing": len(whole) - len(done),
         "whole": _whole(loosening, horizon),
         "first_loosening": _survival(loosening, LOOSENING, horizon),
-        "stump_lost": _survival(first_ends(done, horizon, STUMP_LOST), STUMP_LOST, horizon),
     }
+    if record.settings.get("end") != FIRST_LOOSENING:  # otherwise no point is followed to the loss of a stump
+        parts["stump_lost"] = _survival(first_ends(done, horizon, STUMP_LOST), STUMP_LOST, horizon)
     for cause in FRACTURES:
         curve = cumulative_incidence(loosening.day, loosening.end, cause, horizon)
         columns = {"day": curve.day, "incidence": curve.value, "low": curve.low, "high": curve.high}
@@ -220,12 +226,23 @@ def _reasons(table: StudyTable) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -len(row["points"]))
 
 
-def _operator_check(pair: StudyTable, horizon: float) -> dict[str, Any]:
-    """Day of the first end of one point with the shared operator and with its own."""
-    found = first_ends(pair, horizon)
-    days = dict(zip(("shared_day", "own_day"), found.day.tolist(), strict=True))
-    kinds = dict(zip(("shared_ended", "own_ended"), found.any.tolist(), strict=True))
-    return {"point": str(pair.point[0]), **days, **kinds}
+def _operator_checks(folder: Path) -> list[dict[str, Any]]:
+    path = folder / OPERATOR_CHECK
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the check of the operator cannot be read ({error}); it may be damaged") from error
+
+
+def _operator_check(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Day of the first end of one point, or its last day, with the shared operator and with its own."""
+    days = (
+        min(day for day in (row[f"first_loose_day_{which}"], row[f"end_day_{which}"]) if day is not None)
+        for which in ("shared", "own")
+    )
+    return {"point": row["point"], **dict(zip(("shared_day", "own_day"), days, strict=True))}
 
 
 # --- rows for a terminal ----------------------------------------------------------------------------------------------

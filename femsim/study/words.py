@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from femsim.report.catalogue import Catalogue
+from femsim.report.differences import input_label
 from femsim.study.record import StudyRecord
 
 Summary = Mapping[str, Any]
@@ -125,8 +126,14 @@ def _strongest(summary: Summary, labels: Mapping[str, str], words: Catalogue) ->
             first = driver["rows"][0]
             shares = {key: _percent(first[key], words) for key in ("total", "total_low", "total_high")}
             told = words.say("study.strongest_in", design=labels[driver["design"]], **shares)
-            parts.setdefault(first["label"], []).append(told)
+            parts.setdefault(input_name(first["input"], first["label"], words), []).append(told)
     return [words.say("study.strongest", input=name, designs=words.listed(told)) for name, told in parts.items()]
+
+
+def input_name(name: str, label: str, words: Catalogue) -> str:
+    """Spell a varied value in words where the catalogue has them, otherwise by its label."""
+    known = input_label(name, words)
+    return label if known == name else known
 
 
 def note_sentence(note: Mapping[str, Any], words: Catalogue) -> str:
@@ -143,8 +150,8 @@ def unknowns(summary: Summary, record: StudyRecord, words: Catalogue) -> list[st
         sentences.append(words.say("study.unknown_ranges", inputs=sampled, assumed=assumed))
     sentences.append(words.say("study.unknown_rest"))
     sentences.append(words.say("study.unknown_later", horizon=words.years(summary["horizon_days"])))
-    if record.content.get("settings"):
-        sentences.append(words.say("study.unknown_settings", settings=record.content["settings"]))
+    settings = (f"study.setting_{key}_{value}" for key, value in record.settings.items())
+    sentences += [words.say(key) for key in settings if words.known(key)]
     sentences += _lost_bounds(summary, words)
     checks = summary["operator_checks"]
     if checks:

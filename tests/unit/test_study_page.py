@@ -97,7 +97,8 @@ def test_failures_inputs_and_origin_are_told(page: str, folder: Path) -> None:
     """Reasons with their points, inputs with range and evidence weakest first, command, seed, hashes."""
     text = text_of(page)
     assert "did not converge &lt;here&gt; &amp; now 000003, 000009" in text
-    marks = re.findall(r'<td class="text">(chosen|assumed|derived|recalled|found)</td>', page.split("<h2>What varied")[1])
+    varied = page.split("<h2>What varied")[1]
+    marks = re.findall(r'<td class="text">(chosen|assumed|derived|recalled|found)</td>', varied)
     assert marks == ["chosen", "assumed", "derived", "recalled"]
     assert "60 to 200" in text.replace("\u00a0", " ")
     assert "femsim study scenarios/studies/made.yaml" in text
@@ -149,7 +150,11 @@ def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_pa
 
 
 def test_settings_of_the_runs_are_named_among_what_is_not_known(tmp_path: Path) -> None:
-    """A coarse integration is said, not hidden."""
+    """Coarse steps and points that end early are said, not hidden; of stumps that nobody followed nothing is told."""
     write_study(tmp_path, MadeStudy([MadeDesign("a", 0.01)], 20))
-    change_record(tmp_path, settings="coarse tolerances.")
-    assert "Settings of the runs: coarse tolerances." in text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    assert "stump lost" in text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    change_record(tmp_path, settings={"accuracy": "coarse", "operator": "nominal", "end": "first-loosening"})
+    text = text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    for part in ("Steps in time are coarse", "operator: nominal", "Each point ends with its first loose screw"):
+        assert part in text.split("What this study does not know")[1]
+    assert "stump lost" not in text

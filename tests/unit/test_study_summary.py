@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import qmc
 from made_studies import HORIZON, MadeDesign, MadeStudy, change_record, outcome, record_of, row, write_study
+from scipy.stats import qmc
 
 from femsim.durable import write_json, write_table
 from femsim.errors import InputError
@@ -111,7 +111,7 @@ def test_drivers_find_the_bite_force(summary: dict[str, Any]) -> None:
     first = days["rows"][0]
     assert (first["input"], first["label"], first["unit"], first["mark"]) == (
         "patient.bite_force",
-        "bite force",
+        "patient.bite_force",
         "N",
         "chosen",
     )
@@ -159,20 +159,16 @@ def test_saltelli_survival_counts_each_patient_once(tmp_path: Path) -> None:
 
 
 def test_check_points_tell_the_error_of_a_shared_operator(tmp_path: Path) -> None:
-    """A point run again with its own operator is in no statistics; both days are told."""
+    """The first end of a point that was run again with its own operator, a fracture too, beside the shared one."""
     rows = [row(str(k), "d", k, {"tissue.x": 1.0 + k}, **outcome(100.0 + k, np.inf)) for k in range(1, 5)]
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("d", 1.0)])))
-    check = tmp_path / "points" / "check000002"
-    check.mkdir(parents=True)
-    write_json(check / "record.json", {"point": 2, "status": "done", "outcome": outcome(105.0, np.inf)})
+    days = {"first_loose_day_shared": 102.0, "first_loose_day_own": None, "end_day_shared": 730.0, "end_day_own": 105.0}
+    write_json(tmp_path / "operator_check.json", {"rows": [{"point": 2, **days}]})
     found = write_summary(tmp_path)
-    assert (found["points"], found["designs"][0]["n"]) == (4, 4)
-    assert found["operator_checks"] == [
-        {"point": "2", "shared_day": 102.0, "own_day": 105.0, "shared_ended": True, "own_ended": True}
-    ]
-    (check / "record.json").write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match=r"check000002/record\.json: the record of the point cannot be read"):
+    assert found["operator_checks"] == [{"point": 2, "shared_day": 102.0, "own_day": 105.0}]
+    (tmp_path / "operator_check.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match="the check of the operator cannot be read"):
         write_summary(tmp_path)
 
 
