@@ -2,7 +2,7 @@
 
 Kaplan-Meier curves and the log-rank test are those of SciPy. Cumulative incidence with competing ends and the hazard
 ratio of two groups, which SciPy lacks, are here; a package that has them (lifelines, MIT) would bring pandas and
-nine more packages for two short functions.
+seven more packages for two short functions.
 """
 
 from __future__ import annotations
