@@ -13,6 +13,7 @@ from scipy.stats import qmc
 
 from femsim.durable import write_json, write_table
 from femsim.errors import InputError
+from femsim.report.ensemble import find_ensemble
 from femsim.study.summary import comparison_rows, design_rows, write_summary
 from femsim.tables import text_table
 
@@ -182,6 +183,21 @@ def test_study_without_results_says_so(tmp_path: Path) -> None:
     found = write_summary(tmp_path)
     assert found["designs"] == [{"name": "a", "label": "a", "scenario_hash": "00000000", "n": 0, "missing": 2}]
     assert text_table(design_rows(found)).splitlines()[-1].split() == ["a", "0", "2"]
+    with pytest.raises(InputError, match="knows none of the scenarios"):
+        find_ensemble(tmp_path, [], ["00000000"])
+
+
+def test_reports_and_comparisons_read_their_bands_from_the_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """The page of a run finds the band of its scenario, that of two runs whether the study tells them apart."""
+    found = find_ensemble(folder, [], ["00000000"])
+    assert found is not None
+    band, first = found.bands["00000000"], summary["designs"][0]["first_loosening"]
+    assert (band.patients, band.horizon) == (297, HORIZON)
+    assert (band.median, band.median_low, band.median_high) == tuple(
+        first[key] for key in ("median_day", "median_low", "median_high")
+    )
+    assert (band.held, band.held_low, band.held_high) == tuple(first["share_horizon"].values())
+    assert found.differ[frozenset({"00000000", "00000001"})] == summary["comparisons"][0]["logrank_p"]
 
 
 @pytest.mark.parametrize(
