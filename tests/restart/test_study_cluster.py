@@ -1,8 +1,7 @@
-"""Studies on a dask cluster whose worker is killed, and on a real Slurm of one node; slow, because both must be started."""
+"""Studies on a dask cluster whose worker is killed, and on a real Slurm of one node; slow: both must be started."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 from pipeline_models import session_cache
-from study_models import ONE_THREAD, comparable, finished, study_values, written
-from test_study_restart import POINTS, done, study_in, undisturbed, wait_for
+from study_models import ONE_THREAD, comparable
+from test_study_restart import POINTS, study_in, undisturbed
 
 from femsim.study.command import Where, run_study
-from femsim.study.folder import StudyFolder
 from femsim.study.table import read_study_table
 
 pytestmark = pytest.mark.slow
@@ -82,7 +80,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def test_slurm_array_runs_a_study(tmp_path, environment, slurm, monkeypatch):
-    """An array of two jobs on a real controller ends with the undisturbed table; a node that fails is recovered from."""
+    """An array of two jobs on a real controller, one of them killed, ends with the undisturbed table."""
     expected = undisturbed()
     for name, value in {**environment, **slurm}.items():
         monkeypatch.setenv(name, value)
@@ -111,5 +109,5 @@ def test_slurm_refuses_bad_options_with_its_own_words(tmp_path, environment, slu
 
     for name, value in {**environment, **slurm}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match="sbatch: .*partition"):
+    with pytest.raises(InputError, match=r"sbatch: .*partition"):
         run_study(study_in(tmp_path / "file"), Where(workers=1, slurm="--partition=nowhere"), tmp_path / "runs")
