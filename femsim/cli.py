@@ -229,6 +229,37 @@ def study(
 
 
 @_command
+def bench(
+    suite: Annotated[str, typer.Option("--suite", help="quick (minutes) or standard (about an hour).")] = "quick",
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file with figures and environment.")] = Path(
+        "bench.json"
+    ),
+    slurm: Annotated[
+        str | None, typer.Option("--slurm", metavar="OPTIONS", help="Run on a Slurm node; options of srun, or ''.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A.json B.json", help="Print the ratios of two results.", show_default=False),
+    ] = None,
+) -> None:
+    """Run the benchmarks of a source tree and write one JSON, or compare two of them."""
+    from femsim.study.bench import compared, run_suite
+
+    if compare is not None:
+        say(text_table(compared(*compare)))
+        return
+    with Screen() as screen:
+        content = run_suite(suite, output, screen.note, slurm)
+    rows = [
+        {"script": script, "figure": name, "value": value}
+        for script, figures in content["figures"].items()
+        for name, value in figures.items()
+    ]
+    say(text_table(rows))
+    say(f"bench: {output}")
+
+
+@_command
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.", show_default=False)],
     pdf: Pdf = False,
