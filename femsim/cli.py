@@ -215,6 +215,7 @@ def study(
 ) -> None:
     """Run a study: many points from one file, one table. Killed and resumed it gives the same table."""
     from femsim.study.command import Where, planned, run_study
+    from femsim.study.summary import comparison_rows, design_rows
 
     where = Where(workers, dask, slurm)
     if dry_run:
@@ -230,9 +231,44 @@ def study(
         )
     for line in finished.sentences:
         say(line)
+    say(text_table(design_rows(finished.summary)))
+    if finished.summary["comparisons"]:
+        say(text_table(comparison_rows(finished.summary)))
     for path in finished.files:
         say(f"table: {path}")
+    say(f"report: {finished.page}")
     say(RESEARCH_ONLY)
+
+
+@_command
+def bench(
+    suite: Annotated[str, typer.Option("--suite", help="quick (minutes) or standard (about an hour).")] = "quick",
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file with figures and environment.")] = Path(
+        "bench.json"
+    ),
+    slurm: Annotated[
+        str | None, typer.Option("--slurm", metavar="OPTIONS", help="Run on a Slurm node; options of srun, or ''.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A.json B.json", help="Print the ratios of two results.", show_default=False),
+    ] = None,
+) -> None:
+    """Run the benchmarks of a source tree and write one JSON, or compare two of them."""
+    from femsim.study.bench import compared, run_suite
+
+    if compare is not None:
+        say(text_table(compared(*compare)))
+        return
+    with Screen() as screen:
+        content = run_suite(suite, output, screen.note, slurm)
+    rows = [
+        {"script": script, "figure": name, "value": value}
+        for script, figures in content["figures"].items()
+        for name, value in figures.items()
+    ]
+    say(text_table(rows))
+    say(f"bench: {output}")
 
 
 @_command

@@ -113,7 +113,7 @@ def _read(path: Path) -> Ensemble:
         bands = {
             one["scenario_hash"]: _band(one, float(content["horizon_days"]))
             for one in designs.values()
-            if one.get("scenario_hash")
+            if one.get("scenario_hash") and one["n"]  # a design whose points all failed has no curve
         }
         differ = {
             frozenset(designs[pair[side]]["scenario_hash"] or "" for side in "ab"): float(pair["logrank_p"])

@@ -14,7 +14,10 @@ from femsim.durable import write_json
 from femsim.errors import FemsimError
 from femsim.mesh.cache import default_cache_dir
 from femsim.study.folder import StudyFolder
+from femsim.study.page import write_study_page
 from femsim.study.plan import StudyPlan
+from femsim.study.record import OPERATOR_CHECK
+from femsim.study.summary import write_summary
 
 COMPARED = ("end_day", "first_loose_day", "margin_motion", "margin_holding", "margin_stiffness", "plate_life_used")
 MOST_REASONS = 5
@@ -28,6 +31,8 @@ class Finished:
     files: tuple[Path, ...]
     sentences: tuple[str, ...]
     factorisations: int
+    summary: Mapping[str, Any]
+    page: Path
 
 
 def finish_study(folder: StudyFolder, plan: StudyPlan) -> Finished:
@@ -45,10 +50,12 @@ def finish_study(folder: StudyFolder, plan: StudyPlan) -> Finished:
     sentences += [f"failed ({count}): {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
     checks = operator_checks(folder, plan)
     if checks:
-        write_json(folder.path / "operator_check.json", {"kind": "femsim operator check", "version": 1, "rows": checks})
+        write_json(folder.path / OPERATOR_CHECK, {"kind": "femsim operator check", "version": 1, "rows": checks})
         sentences += check_sentences(checks)
     remember_times(folder, plan)
-    return Finished(folder.path, files, tuple(sentences), made["operator"])
+    summary = write_summary(folder.path)
+    page = write_study_page(folder.path, summary)
+    return Finished(folder.path, files, tuple(sentences), made["operator"], summary, page)
 
 
 def operator_checks(folder: StudyFolder, plan: StudyPlan) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from femsim.durable import write_bytes, write_json, write_table, write_text
 from femsim.errors import InputError
 from femsim.results.folder import slug
+from femsim.study.about import write_record
 from femsim.study.load import load_study
 from femsim.study.manifest import Manifest, Task, on_shared_file_system
 from femsim.study.plan import Point, StudyPlan, plan_study
@@ -63,6 +64,7 @@ class StudyFolder:
         folder = cls(path)
         write_bytes(path / "base.yaml", plan.study.base_path.read_bytes())
         write_text(path / "study.yaml", resolved_text(plan))
+        write_record(path, plan)
         if plan.patients is not None:
             write_table(path / "sampling.csv", plan.patients.table())
         about = {"hash": plan.hash, "cube": cube_digest(plan), "name": plan.study.name}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from femsim.study import survival
 
 Array = np.ndarray
 
@@ -51,11 +52,7 @@ class Arm:
 
 def loose_share(arm: Arm, horizon: float) -> float:
     """Share of jaws with a loose screw by ``horizon`` days, one minus Kaplan-Meier."""
-    day, loose = arm.at_risk()
-    if not loose.any():
-        return 0.0
-    curve = stats.ecdf(stats.CensoredData.right_censored(day, ~loose)).sf
-    return float(1.0 - curve.evaluate(horizon))
+    return 1.0 - survival.kaplan_meier(*arm.at_risk(), horizon).at(horizon)[0]
 
 
 def median_months(arm: Arm, after: float = 0.0) -> float:
@@ -71,26 +68,11 @@ def fracture_months(arm: Arm) -> Array:
 
 
 def hazard_ratio(exposed: Arm, control: Arm) -> tuple[float, float, float]:
-    """Hazard ratio of loosening by observed over expected events, with its 95 % interval.
+    """Hazard ratio of loosening with its 95 % interval, as :func:`femsim.study.survival.hazard_ratio` gives it.
 
-    ``(O1/E1) / (O0/E0)`` of the log-rank test, interval ``exp(log HR +- 1.96 sqrt(1/E1 + 1/E0))``. With no loosening
-    at all it is NaN, with none among the controls infinity.
+    With no loosening at all it is NaN, with none among the controls infinity.
     """
-    day1, loose1 = exposed.at_risk()
-    day0, loose0 = control.at_risk()
-    times = np.unique(np.concatenate([day1[loose1], day0[loose0]]))
-    if times.size == 0:
-        return float("nan"), float("nan"), float("nan")
-    risk1, risk0 = ((day[None] >= times[:, None]).sum(axis=1) for day in (day1, day0))
-    events = np.array([(day1[loose1] == t).sum() + (day0[loose0] == t).sum() for t in times])
-    expected1 = float((events * risk1 / (risk1 + risk0)).sum())
-    expected0 = float(events.sum()) - expected1
-    observed1, observed0 = float(loose1.sum()), float(loose0.sum())
-    if observed0 == 0.0:
-        return float("inf"), float("nan"), float("inf")
-    ratio = (observed1 / expected1) / (observed0 / expected0)
-    spread = 1.96 * np.sqrt(1.0 / expected1 + 1.0 / expected0)
-    return ratio, float(ratio * np.exp(-spread)), float(ratio * np.exp(spread))
+    return survival.hazard_ratio(*exposed.at_risk(), *control.at_risk())
 
 
 def summary(healthy: Arm, irradiated: Arm) -> dict[str, float]:
