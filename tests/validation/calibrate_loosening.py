@@ -4,7 +4,7 @@ One body defect is meshed and condensed once (``design``). Members are a Latin h
 tissue, interface, damage and fatigue constants and over patients (bite force and the months in which it comes back,
 strokes a day, dose, time since radiotherapy); each is run healthy and irradiated until its first screw is seen to be
 loose (``run``, resumable). ``fit`` does so for several values of the few assumed constants with the same members;
-``show`` prints verdicts and draws the curves; ``plates`` gives the lives of the plates alone.
+``show`` prints verdicts and draws the curves.
 
     python tests/validation/calibrate_loosening.py design work/three.npz
     python tests/validation/calibrate_loosening.py run work/three.npz work/all.jsonl --members 200
@@ -72,6 +72,9 @@ FITTED = {
     "k_t0": "interface.shear_ratio",
 }
 """Assumed constants that may be fitted, inside the ranges of their cards."""
+
+MILDER = {"Kt": -1.0, "k_res": -1.0, "g_t": 1.0, "k_fill": 1.0}
+"""Direction in which each spares the bone."""
 
 VARIED = (
     *(f"tissue.{key}" for key in ("D50", "tauV", "krep", "sC", "chi", "x", "u50", "nu", "Bi", "aC", "aT", "aQ")),
@@ -389,11 +392,15 @@ def run_ensemble(
     fitted: Mapping[str, float],
     processes: int,
     minutes: float,
+    harsher: Path | None = None,
 ) -> bool:
     """Follow all members in both arms, one line each; True when none is left. Lines already there are kept."""
     design = load_design(design_path)
     head = {"design": design.digest, "members": count, "seed": seed, "fitted": dict(fitted)}
     head |= {"horizon": HORIZON}
+    stored_rows(out, head)
+    if harsher is not None:
+        taken_over(out, harsher)
     done = {(row["member"], row["arm"]) for row in stored_rows(out, head)}
     everyone = members(count, seed)
     jobs = [
@@ -409,6 +416,28 @@ def run_ensemble(
                 stream.write(json.dumps(row) + "\n")
                 stream.flush()
     return True
+
+
+def taken_over(out: Path, harsher: Path) -> int:
+    """Jaws that held under harsher constants hold under milder ones: write their rows without running them.
+
+    Only for screening. The file ``out`` must be of the same members and design as ``harsher`` and already begun.
+    """
+    head, wanted = (json.loads(path.read_text(encoding="utf-8").splitlines()[0]) for path in (harsher, out))
+    if {**head, "fitted": 0} != {**wanted, "fitted": 0}:
+        raise InputError(f"{harsher}: is of other members or of another design than {out}")
+    cards = load_parameters()
+    mine, theirs = ({s: head["fitted"].get(s, cards[name]) for s, name in FITTED.items()} for head in (wanted, head))
+    if any(sign * (mine[symbol] - theirs[symbol]) < 0.0 for symbol, sign in MILDER.items()) or (
+        mine["k_t0"] != theirs["k_t0"]
+    ):
+        raise InputError(f"{harsher}: its constants are not harsher than those of {out} in every respect")
+    done = {(row["member"], row["arm"]) for row in stored_rows(out)}
+    held = [row for row in stored_rows(harsher) if not row["loose"] and not row["note"]]
+    fresh = [{**row, "seconds": 0.0} for row in held if (row["member"], row["arm"]) not in done]
+    with open(out, "a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in fresh)
+    return len(fresh)
 
 
 def _job(job: tuple[Path, int, dict[str, float], dict[str, float], str]) -> dict[str, Any]:
@@ -457,11 +486,6 @@ def candidates(count: int, seed: int) -> Iterator[dict[str, float]]:
     shares = qmc.LatinHypercube(len(FITTED), rng=np.random.default_rng(seed)).random(max(count - 1, 0))
     for row in shares:
         yield {symbol: quantile(cards, FITTED[symbol], float(p)) for symbol, p in zip(FITTED, row, strict=True)}
-
-
-def plate_lives(design: Design, count: int, seed: int) -> np.ndarray:
-    """Day (count,) on which the plate of each member breaks, infinity beyond the horizon; screws are left out."""
-    return np.array([fracture_day(design, member, {}) for member in members(count, seed)])
 
 
 # --- what people see ------------------------------------------------------------------------------------------------
@@ -538,13 +562,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         two.add_argument("--processes", type=int, default=2)
         two.add_argument("--minutes", type=float, default=np.inf, help="stop early; the same command goes on")
         if name == "run":
+            two.add_argument("--milder-than", type=Path, metavar="FILE", help="take over the jaws that held there")
             two.add_argument("--set", nargs="*", default=[], metavar="Kt=2", help=f"of {', '.join(FITTED)}")
         else:
             two.add_argument("--candidates", type=int, default=16)
-    plates = commands.add_parser("plates", help="lives of the plates of several designs")
-    plates.add_argument("designs", type=Path, nargs="+")
-    plates.add_argument("--members", type=int, default=200)
-    plates.add_argument("--seed", type=int, default=6)
     three = commands.add_parser("show")
     three.add_argument("files", type=Path, nargs="+")
     three.add_argument("--figure", type=Path)
@@ -557,7 +578,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unknown = sorted(set(fitted) - set(FITTED))
         if unknown:
             raise InputError(f"{unknown[0]} is not fitted; choose from {', '.join(FITTED)}")
-        run_ensemble(given.design, given.out, given.members, given.seed, fitted, given.processes, given.minutes)
+        run_ensemble(
+            given.design,
+            given.out,
+            given.members,
+            given.seed,
+            fitted,
+            given.processes,
+            given.minutes,
+            given.milder_than,
+        )
         print("\n".join(shown(given.out)))
     elif given.command == "fit":
         given.out.mkdir(parents=True, exist_ok=True)
@@ -568,12 +598,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not run_ensemble(given.design, path, given.members, given.seed, fitted, given.processes, left):
                 break
             print("\n".join(shown(path)), flush=True)
-    elif given.command == "plates":
-        for path in given.designs:
-            life = plate_lives(load_design(path), given.members, given.seed)
-            broken = np.sort(life[np.isfinite(life)]) / DAYS_PER_MONTH
-            months = f", median month {np.median(broken):.3g}" if len(broken) else ""
-            print(f"{path.name}: {len(broken)} of {len(life)} plates break within five years{months}")
     else:
         for path in given.files:
             print("\n".join(shown(path)))

@@ -169,7 +169,32 @@ def test_jaw_is_followed_to_its_first_loose_screw(
     """A gentle bite holds to the horizon in both arms; a strong one loosens a screw of the irradiated jaw only."""
     monkeypatch.setattr(calibrate, "HORIZON", 400.0)
     monkeypatch.setattr(calibrate, "spectrum_of", lambda member: HealingSpectrum.constant())
-    for force, loose in ((2.0, (False, False)), (20.0, (False, True))):
+    for force, loose in ((2.0, (False, False)), (26.0, (False, True))):
         rows = [calibrate.followed(design, 0, {**twelve[0], "bite_force": force}, {}, arm) for arm in calibrate.ARMS]
         assert tuple(row["loose"] for row in rows) == loose
         assert all(row["note"] == "" and (row["day"] == 400.0) is not row["loose"] for row in rows)
+
+
+def test_jaws_that_held_under_harsher_constants_are_taken_over(tmp_path: Path) -> None:
+    """Loose and given-up jaws are not taken over, nothing twice, and nothing from constants milder in any respect."""
+    common = {"fracture": float("inf"), "weak": float("inf"), "seconds": 2.0, "note": ""}
+    rows = [
+        {"member": 0, "arm": "healthy", "day": 1826.0, "loose": False, **common},
+        {"member": 0, "arm": "irradiated", "day": 90.0, "loose": True, **common},
+        {"member": 1, "arm": "healthy", "day": 300.0, "loose": False, **common, "note": "given up"},
+    ]
+    harsher, out = tmp_path / "harsher.jsonl", tmp_path / "out.jsonl"
+    calibrate.stored_rows(harsher, {"seed": 6, "fitted": {}})
+    with harsher.open("a") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+    calibrate.stored_rows(out, {"seed": 6, "fitted": {"Kt": 2.0, "k_fill": 0.03}})
+    assert [calibrate.taken_over(out, harsher) for _ in range(2)] == [1, 0]
+    assert calibrate.stored_rows(out) == [{**rows[0], "seconds": 0.0}]
+    for name, head, message in (
+        ("kt", {"seed": 6, "fitted": {"Kt": 3.5}}, "not harsher"),
+        ("shear", {"seed": 6, "fitted": {"Kt": 2.0, "k_t0": 0.3}}, "not harsher"),
+        ("seed", {"seed": 7, "fitted": {"Kt": 2.0}}, "other members"),
+    ):
+        calibrate.stored_rows(tmp_path / name, head)
+        with pytest.raises(InputError, match=message):
+            calibrate.taken_over(tmp_path / name, harsher)
