@@ -198,3 +198,22 @@ def test_jaws_that_held_under_harsher_constants_are_taken_over(tmp_path: Path) -
         calibrate.stored_rows(tmp_path / name, head)
         with pytest.raises(InputError, match=message):
             calibrate.taken_over(tmp_path / name, harsher)
+
+
+def test_healthy_jaws_are_inferred_from_irradiated_ones_that_hold(tmp_path: Path) -> None:
+    """Only of members whose irradiated jaw holds to the horizon, only where nothing is known, and marked."""
+    common = {"fracture": float("inf"), "weak": 30.0, "seconds": 2.0}
+    rows = [
+        {"member": 0, "arm": "irradiated", "day": 1826.0, "loose": False, "note": "", **common},
+        {"member": 1, "arm": "irradiated", "day": 90.0, "loose": True, "note": "", **common},
+        {"member": 2, "arm": "irradiated", "day": 90.0, "loose": False, "note": "given up", **common},
+        {"member": 3, "arm": "irradiated", "day": 1826.0, "loose": False, "note": "", **common},
+        {"member": 3, "arm": "healthy", "day": 1826.0, "loose": False, "note": "", **common},
+    ]
+    path = tmp_path / "rows.jsonl"
+    calibrate.stored_rows(path, {"seed": 6})
+    with path.open("a") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+    assert calibrate.inferred(path) == {(0, "healthy")}
+    last = calibrate.stored_rows(path)[-1]
+    assert (last["member"], last["arm"], last["inferred"], last["weak"]) == (0, "healthy", True, float("inf"))
