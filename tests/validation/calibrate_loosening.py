@@ -44,7 +44,7 @@ from scipy.stats import qmc
 
 from femsim.errors import ConvergenceError, InputError, Stopped
 from femsim.fem.materials import Elasticity
-from femsim.interface.bone import PatchBone
+from femsim.interface.bone import PatchBone, patch_means
 from femsim.interface.condensation import Operator
 from femsim.interface.contact import ContactSolver
 from femsim.interface.law import LawConstants, ScrewBoneLaw
@@ -160,7 +160,7 @@ def build_design(path: Path, per_stump: int, plate: str, preset: str, bite: str)
     np.savez_compressed(
         path,
         **data,
-        cortical=built.bone.cortical,
+        cortical=patch_means(built.model, built.patches, built.model.cortical.astype(float)),
         dose_share=course.dose(built.patches.centre) / course.maximum,
         stumps=np.array(case.stumps),
         activation=case.tasks[0].activation,
