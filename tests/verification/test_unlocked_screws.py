@@ -144,7 +144,7 @@ def test_preload_relaxes_when_the_thread_softens() -> None:
 
 
 @cache
-def unlocked(preload: float = 50.0) -> Any:
+def unlocked(preload: float = 200.0) -> Any:
     """Construct of the bench block with screws that are not locked."""
     values = bench_values(years=1.0)
     values["screws"] |= {"locking": False, "preload": f"{preload} N"}
@@ -159,7 +159,7 @@ def test_tightened_block_carries_its_preload_and_is_exact() -> None:
     exact = solver_of(setting, built.condensation.operator, built.patches, built.law, built.joints, tolerance=1e-11)
     state, tissue = case.insertion(), case.tissue_at(0.0)
     rest = exact.solve(state, tissue, np.zeros(1))
-    np.testing.assert_allclose(built.joints.law.clamp(exact.joint_values(rest.forces), 4), 50.0, rtol=1e-6)
+    np.testing.assert_allclose(built.joints.law.clamp(exact.joint_values(rest.forces), 4), 200.0, rtol=1e-6)
     chewer = Chewer(exact, case.tasks, case.constants, case.initial_bond)
     chewing = chewer.chew(state, tissue, 1.0, chewer.cold())
     peak, load = chewing.solved[0][0], chewing.loads[0]
@@ -184,7 +184,10 @@ def test_friction_under_the_plate_spares_the_threads() -> None:
 
 
 def test_glued_heads_are_locking_heads() -> None:
-    """With heads glued into their holes and no bone under the plate, patch jumps are those of the locking block."""
+    """With heads glued into their holes and no bone under the plate, patch jumps are those of the locking block.
+
+    Within a seventh: four quadrants of a wall are glued on average, the locking head at every node.
+    """
     jumps = []
     for _, built in (constructed(), unlocked()):
         operator = built.condensation.operator
@@ -195,7 +198,7 @@ def test_glued_heads_are_locking_heads() -> None:
             law = built.joints.law
             springs = np.concatenate([springs, np.where(np.repeat(law.seats, 3), 100.0 * law.reference, 0.0)])
         jumps.append(np.linalg.solve(stiffness + np.diag(springs), locked[:, 0])[:count])
-    assert np.linalg.norm(jumps[1] - jumps[0]) < 0.05 * np.linalg.norm(jumps[0])
+    assert np.linalg.norm(jumps[1] - jumps[0]) < 0.15 * np.linalg.norm(jumps[0])
 
 
 def test_wrong_preloads_are_refused(tmp_path: Any) -> None:
