@@ -20,7 +20,7 @@ from femsim.interface.condensation import with_springs
 from femsim.interface.demonstration import DenseSolver
 from femsim.interface.joints import PAD, SEAT, JointConstants, JointLaw
 from femsim.interface.tightening import tightened
-from femsim.loosening import Chewer
+from femsim.loosening import Chewer, evolve
 from femsim.parameters import load_parameters
 from femsim.pipeline import Hooks, export
 from femsim.pipeline.construct import construct, loosening_case, solver_of
@@ -172,6 +172,26 @@ def test_tightened_block_carries_its_preload_and_is_exact() -> None:
     factor.close()
     assert np.abs(condensation.C.T @ step).max() <= 1e-8 * np.abs(peak.q).max()
     assert chewing.reaction[0] == pytest.approx(20.0, rel=5e-3)
+
+
+def test_preload_survives_a_restart_to_the_bit() -> None:
+    """Days of chewing wear the threads, the heads press less, and a resumed run remembers every anchor and preload."""
+    setting, built = unlocked()
+
+    def fresh() -> Any:
+        case, _ = loosening_case(setting, built)
+        built.solver.forget()
+        return case
+
+    kept: list[dict[str, np.ndarray]] = []
+    outcome = evolve(fresh(), 3.0, on_checkpoint=kept.append, checkpoint_every=2)
+    clamp = outcome.history.screw("clamp_n")
+    assert clamp[0] == pytest.approx(200.0, abs=2.0)
+    assert (clamp[-1] < clamp[0]).all()
+    again: list[dict[str, np.ndarray]] = []
+    evolve(fresh(), 3.0, resume=kept[1], on_checkpoint=again.append, checkpoint_every=2)
+    for name, value in kept[-1].items():
+        assert value.tobytes() == again[-1][name].tobytes(), name
 
 
 def test_friction_under_the_plate_spares_the_threads() -> None:
