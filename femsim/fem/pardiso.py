@@ -128,20 +128,6 @@ class PardisoHandle:
         self._check(self._call(FACTORISE, np.zeros(1), target, 1), "factorisation")
         return schur
 
-    def renew(self, matrix: sp.csr_matrix) -> np.ndarray:
-        """Factorise another matrix, with the ordering and in the memory of the first where its pattern is the same.
-
-        Returns
-        -------
-        ndarray
-            As :meth:`factorise`.
-        """
-        old, self._matrix = self._matrix, matrix
-        if not (np.array_equal(old.indptr, matrix.indptr) and np.array_equal(old.indices, matrix.indices)):
-            self.release()  # an entry that is exactly zero in one of the two: rare, and only slower
-            self.analyse()
-        return self.factorise()
-
     @property
     def perturbed_pivots(self) -> int:
         return int(self._control[13])

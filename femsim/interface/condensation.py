@@ -195,7 +195,6 @@ def condense(
     joints: sp.spmatrix | None = None,
     joint_springs: np.ndarray | None = None,
     solver: Any = None,
-    reuse: Any = None,
 ) -> Condensation:
     """Condense the bulk onto patch jumps and bite points by one factorisation with Schur complement.
 
@@ -223,8 +222,6 @@ def condense(
         Their reference springs [N/mm].
     solver : optional
         From ``femsim.fem.solvers.make_solver``; the default is its ``"auto"``.
-    reuse : Factor, optional
-        Factor of the same problem with other moduli, which ends: its ordering and memory serve again if it can.
 
     Raises
     ------
@@ -252,13 +249,7 @@ def condense(
         from femsim.fem.solvers import make_solver  # here, so that stored operators are usable without a sparse solver
 
         solver = make_solver("auto")
-    held_together = with_springs(stiffness, columns, springs)
-    if reuse is not None and hasattr(reuse, "renew"):
-        factor, flexibility = reuse, reuse.renew(held_together, columns)
-    else:
-        if reuse is not None:
-            reuse.close()
-        factor, flexibility = solver.factor_with_schur(held_together, columns)
+    factor, flexibility = solver.factor_with_schur(with_springs(stiffness, columns, springs), columns)
     operator = Operator(
         G=_symmetric(np.asarray(flexibility)),
         k_ref=springs,

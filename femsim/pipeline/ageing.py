@@ -24,7 +24,7 @@ DOSES = 81
 ten."""
 
 MOST_APPLICATIONS = 60.0
-"""Iterations of the check at the end of a run after which it makes a factor of its own; a drift of a fifth takes few."""
+"""Iterations of the check at a run's end after which it makes a factor of its own; a drift of a fifth takes few."""
 
 SMALLEST_JUMP = 1e-12
 """mm; keeps a run without any load finite."""

@@ -13,7 +13,7 @@ from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
 from femsim.fem.model import StaticModel, build_model
 from femsim.fem.places import average_stresses, stress_places
-from femsim.fem.solvers import Factor, Structure, make_solver
+from femsim.fem.solvers import Structure, make_solver
 from femsim.geometry.screws import Screw
 from femsim.interface.bone import PatchBone, patch_means
 from femsim.interface.condensation import Condensation, Operator, condense, reference_stiffness
@@ -159,13 +159,14 @@ def solver_of(
 
 
 def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator: Operator | None = None) -> Construct:
-    """Condense a construct anew with the moduli of another day; the factor of ``built`` ends.
+    """Condense a construct anew with the moduli of another day; the factor of ``built`` is freed.
 
     Parameters
     ----------
     operator : Operator, optional
         That of the run being resumed, taken as it is.
     """
+    built.condensation.factor.close()
     model = build_model(
         setting.operation,
         built.model.mesh,
@@ -182,7 +183,6 @@ def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator:
         built.condensation.operator.k_ref[:count],
         built.joints,
         hooks,
-        built.condensation.factor,
     )
     if operator is not None:
         condensation = replace(condensation, operator=operator)
@@ -198,7 +198,6 @@ def _condensed(
     springs: np.ndarray,
     joints: Joints | None,
     hooks: Hooks,
-    reuse: Factor | None = None,
 ) -> Condensation:
     return condense(
         model.stiffness,
@@ -213,7 +212,6 @@ def _condensed(
         joints=None if joints is None else joints.columns,
         joint_springs=None if joints is None else joints.law.reference,
         solver=make_solver(setting.scenario.solver, structure=_structure(setting, model), announce=hooks.note),
-        reuse=reuse,
     )
 
 

@@ -74,23 +74,12 @@ class PardisoFactor(Verified):
         except InputError:
             self._handle.release()
             raise
-        self._check_pivots()
-
-    def _check_pivots(self) -> None:
         if self._border and self._handle.perturbed_pivots:
             pivots = self._handle.perturbed_pivots
             self._handle.release()
             raise GeometryError(
                 f"the stiffness matrix of {self.n} unknowns is singular ({pivots} zero pivots): {self.why()}"
             )
-
-    def renew(self, upper: sp.csr_matrix, columns: sp.spmatrix) -> np.ndarray:
-        """Factorise another K of the same pattern in the same memory; return G = C^T K^-1 C of the same C."""
-        check_upper(upper)
-        Verified.__init__(self, upper, self._structure)
-        schur = self._handle.renew(bordered(upper, sp.csr_matrix(columns)))
-        self._check_pivots()
-        return compliance_of(schur)
 
     def apply(self, right: np.ndarray) -> np.ndarray:
         if self._border == 0:
@@ -185,7 +174,9 @@ class PardisoSolver:
             return PardisoFactor(upper, structure=self._structure), np.zeros((0, 0))
         factor = PardisoFactor(upper, sp.csr_matrix(columns), self._structure)
         schur, factor.schur = factor.schur, np.zeros((0, 0))
-        return factor, compliance_of(schur)
+        schur += schur.T.copy()
+        schur *= -0.5
+        return factor, np.ascontiguousarray(schur)
 
 
 class RslabSolver:
@@ -220,13 +211,6 @@ class SuperLUSolver:
     def factor_with_schur(self, upper: sp.csr_matrix, columns: sp.spmatrix) -> tuple[Factor, np.ndarray]:
         factor = self.factor(upper)
         return factor, schur_by_solves(factor, columns)
-
-
-def compliance_of(schur: np.ndarray) -> np.ndarray:
-    """G = C^T K^-1 C from the Schur complement -G of the bordered matrix, made symmetric; ``schur`` is overwritten."""
-    schur += schur.T.copy()
-    schur *= -0.5
-    return np.ascontiguousarray(schur)
 
 
 def rslab_available() -> bool:
