@@ -263,8 +263,8 @@ class ScenarioRun:
             sentences.append(f"no screw loosened in {outcome.day / DAYS_PER_YEAR:.2f} years")
         for one in (self.record["bulk"] or {}).get("refreshes", ()):
             sentences.append(
-                f"bone had aged by day {one['day']:.0f} (a modulus by {one['modulus_change']:.0%}): new moduli moved the "
-                f"largest jump by {one['jump_change']:.1%}, the largest patch stress by {one['stress_change']:.1%}"
+                f"bone had aged by day {one['day']:.0f} (a modulus by {one['modulus_change']:.0%}): new moduli moved "
+                f"the largest jump by {one['jump_change']:.1%}, the largest patch stress by {one['stress_change']:.1%}"
             )
         creep = next(check for check in self.record["checks"] if check["name"] == CREEP_CHECK)
         sentences.append(

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
+from femsim.scenario.loading import Loading
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Jaw, Loading, Resection, Scenario, Screws, SecondPlate, Source
+from femsim.scenario.schema import Jaw, Resection, Scenario, Screws, SecondPlate, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
