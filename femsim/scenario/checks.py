@@ -27,6 +27,10 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
         For the folder that file names are relative to.
     """
     yield from _dose_files(parts.get("irradiation"), source)
+    simulate = parts.get("simulate")
+    healthy = "irradiation" in parts and parts["irradiation"] is None
+    if healthy and simulate is not None and "refresh_moduli" in simulate.model_fields_set:
+        yield ("simulate", "refresh_moduli"), "the bone of a jaw without irradiation does not age; remove this key"
     jaw = parts.get("jaw")
     if not isinstance(jaw, Jaw):
         return

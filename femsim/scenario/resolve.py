@@ -70,6 +70,8 @@ def _content(scenario: Scenario) -> dict[str, Any]:
     content = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
     if scenario.jaw.bench_block is not None:
         del content["plate"]["height"]  # the block has no lower border
+    if scenario.irradiation is None:
+        del content["simulate"]["refresh_moduli"]  # the bone of a healthy jaw does not age
     return content
 
 

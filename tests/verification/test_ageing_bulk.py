@@ -24,6 +24,7 @@ from femsim.pipeline.construct import aged, construct, loosening_case
 from femsim.pipeline.exact import exact_solver
 from femsim.pipeline.fields import kept_state
 from femsim.pipeline.setting import Setting, prepare
+from femsim.results import RunFolder
 from femsim.scenario import Scenario, scenario_from_mapping
 
 
@@ -52,9 +53,13 @@ def test_days_of_refresh_follow_from_the_drift(setting: Setting) -> None:
 
 
 def test_wrong_share_is_refused() -> None:
-    """A share of 0 would condense for ever."""
+    """A share of 0 would condense for ever, and a healthy jaw does not age."""
     with pytest.raises(InputError, match="refresh_moduli"):
         young_bone(share=0)
+    values = bench_values()
+    values["simulate"]["refresh_moduli"] = 0.1
+    with pytest.raises(InputError, match="does not age"):
+        scenario_from_mapping(values, "healthy.yaml")
 
 
 def test_refreshed_operator_is_that_of_the_day_and_exact(setting: Setting) -> None:
@@ -82,23 +87,29 @@ def test_refreshed_operator_is_that_of_the_day_and_exact(setting: Setting) -> No
     assert np.abs(condensation.C.T @ step).max() <= 1e-8 * np.abs(second.q).max()
 
 
-def test_ageing_changes_a_run_in_the_right_direction(setting: Setting) -> None:
-    """A run on ageing bone reports its refreshes; from the first on, screws move otherwise than on frozen moduli."""
-    outcomes = []
-    for ages in (False, True):
-        built = construct(setting, mesh_of(), Hooks())
-        bulk = AgeingBulk(setting, built, Hooks()) if ages else None
-        case, _ = loosening_case(setting, built, bulk)
-        outcomes.append(evolve(case, 100.0))
-        if bulk is not None:
-            assert bulk.current.day == max(day for day in bulk.days if day <= 100.0)
-    frozen, ageing = (outcome.history for outcome in outcomes)
+def test_ageing_run_moves_otherwise_and_resumes_to_the_same_bits(setting: Setting, tmp_path: Path) -> None:
+    """Refreshes are reported; screws then move otherwise than on frozen moduli; a resumed run has the same bits."""
+    built = construct(setting, mesh_of(), Hooks())
+    frozen = evolve(loosening_case(setting, built)[0], 60.0).history
+    kept: list[dict[str, np.ndarray]] = []
+    bulk = AgeingBulk(setting, built, Hooks(), RunFolder(tmp_path))
+    ageing = evolve(
+        loosening_case(setting, built, bulk)[0], 60.0, on_checkpoint=kept.append, checkpoint_every=3
+    ).history
+    assert bulk.current.day == ageing.refreshes[-1][0] == max(day for day in bulk.days if day <= 60.0)
     assert frozen.refreshes == []
-    assert len(ageing.refreshes) >= 2
     for _, jump, stress in ageing.refreshes:
         assert 1e-4 < jump < 0.1
         assert 0.0 < stress < 0.1
     assert ageing.screw("motion_p95_um")[-1].max() != frozen.screw("motion_p95_um")[-1].max()
+    # A new process: it makes its own factors and takes the operators that were kept.
+    anew = construct(setting, mesh_of(), Hooks(), operator=built.condensation.operator)
+    case, _ = loosening_case(setting, anew, AgeingBulk(setting, anew, Hooks(), RunFolder(tmp_path)))
+    after = next(one for one in kept if one["day"] > ageing.refreshes[0][0])
+    again: list[dict[str, np.ndarray]] = []
+    evolve(case, 60.0, resume=after, on_checkpoint=again.append, checkpoint_every=3)
+    for name, value in kept[-1].items():
+        assert value.tobytes() == again[-1][name].tobytes(), name
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -106,6 +117,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
+@pytest.mark.slow
 def test_stopped_after_a_refresh_and_resumed_to_the_same_bits(tmp_path: Path) -> None:
     """A run stopped after its moduli were renewed takes the kept operator and ends as the undisturbed one."""
     scenario = young_bone(years=0.2, share=0.1)
