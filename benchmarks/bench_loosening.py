@@ -23,6 +23,7 @@ from femsim.interface.condensation import with_springs
 from femsim.interface.contact import ContactSolver, Equilibrium
 from femsim.loosening import Chewer, LooseningCase, Outcome, Tolerances, evolve
 from femsim.pipeline import Hooks
+from femsim.pipeline.ageing import AgeingBulk
 from femsim.pipeline.construct import Construct, construct, loosening_case, meshed
 from femsim.pipeline.setting import DAYS_PER_YEAR, Setting, prepare
 from femsim.scenario import Scenario, scenario_from_mapping
@@ -80,11 +81,10 @@ class Stopwatch(ContactSolver):
     seconds: list[float]
 
     @classmethod
-    def of(cls, setting: Setting, built: Construct) -> Stopwatch:
-        """The same solver as that of a construct."""
-        stiffness = setting.parameters["interface.bite_stiffness"]
-        made = cls(built.condensation.operator, built.patches.thread_shape, built.law, stiffness)
-        made.seconds = []
+    def of(cls, solver: ContactSolver, seconds: list[float]) -> Stopwatch:
+        """The same as another solver; times go to ``seconds``."""
+        made = cls(solver.operator, solver.thread_shape, solver.law, solver.bite_stiffness, joints=solver.joints)
+        made.seconds = seconds
         return made
 
     def solve(self, *arguments: Any, **options: Any) -> Equilibrium:
@@ -174,9 +174,12 @@ def main() -> None:
     setting, hooks = prepare(scenario, Hooks()), Hooks()
     mesh, _, _ = meshed(setting, hooks)
     built = construct(setting, mesh, hooks)
-    case, _ = loosening_case(setting, built)
-    watch = Stopwatch.of(setting, built)
+    bulk, times = AgeingBulk(setting, built, hooks), []
+    case, _ = loosening_case(setting, built, bulk)
+    watch = Stopwatch.of(built.solver, times)
     case.solver = watch
+    case.refreshed = lambda day: Stopwatch.of(bulk.refreshed(day), times)
+    refactor, error = full_step(setting, built, case)  # before ageing frees the factor
     unknowns = len(built.condensation.operator.G)
     print(
         f"{name}: {len(mesh.tets)} tetrahedra, {built.model.space.n_dof} unknowns, {built.patches.n_screws} screws, "
@@ -184,10 +187,9 @@ def main() -> None:
     )
     chewer = Chewer(watch, case.tasks, case.constants, case.initial_bond)
     chewer.chew(case.insertion(), case.tissue_at(0.0), 1.0, chewer.cold())  # compiles the law's kernels
-    watch.seconds.clear()
+    times.clear()
     outcome, seconds = evolved(case, days)
-    milliseconds = 1e3 * np.array(watch.seconds)
-    refactor, error = full_step(setting, built, case)
+    milliseconds = 1e3 * np.array(times)
     block_ms = float(np.median(milliseconds))
     condensing, slow = hooks.timings["condensing onto the interface"], np.percentile(milliseconds, 95)
     cost = f"{outcome.steps} steps, {outcome.rejected} rejected, {outcome.evaluations} evaluations"
@@ -197,12 +199,17 @@ def main() -> None:
     print(f"{'one step by a new factorisation':<50}{refactor:10.1f} s: {1e3 * refactor / block_ms:.0f} times")
     print(f"{'condensed against full':<50}{error:10.1e} of the largest jump")
     print(f"{years:<50}{seconds:10.1f} s: {cost}, {len(milliseconds)} solves")
+    ageing = hooks.timings.get("condensing aged bone", 0.0)
+    print(f"{'  of which condensing aged bone':<50}{ageing:10.1f} s")
+    for day, jump, stress in outcome.history.refreshes:
+        print(f"  moduli renewed on day {day:.0f}: largest jump {jump:+.1%}, largest stress {stress:+.1%}")
     print(f"  {told(outcome)}")
     figures = {
         "block_ms": block_ms,
         "block_vs_refactor": 1e3 * refactor / block_ms,
         "condensed_vs_full": error,
         "five_years_seconds": seconds,
+        "refresh_seconds": ageing,
         "condensed_unknowns": float(unknowns),
     }
     if outcome.day < 5.0 * DAYS_PER_YEAR:

@@ -50,9 +50,6 @@ ROUNDING_SHARE = 0.1
 CAP_SETTLING = 60
 """Steps after which the friction cap follows the pressure with growing inertia, so that it cannot chatter."""
 
-JOINT_SETTLING = 8
-"""The same for joints of unlocked screws: friction carries most of their load, so their caps chatter sooner."""
-
 SEARCH_STEPS = 40
 """Bisections and secants of a line search; each costs O(patches)."""
 
@@ -393,6 +390,12 @@ class _Problem:
                 unbalanced = self.right - bulk - force
                 error, direction = float(np.linalg.norm(unbalanced)) / self.scale, None
                 single = exact if verdicts == SINGLE_VERDICTS else single
+            if error <= tolerance and iteration >= CAP_SETTLING:
+                # Balanced with caps that lag behind the pressure: take the true ones, and go on if that matters.
+                cap = self.cap(q)
+                force, tangent = self.forces(q, cap)
+                unbalanced = self.right - bulk - force
+                error, direction = float(np.linalg.norm(unbalanced)) / self.scale, None
             if error <= tolerance:
                 break
             waited = 0 if error < STALE_GAIN * best else waited + 1
@@ -425,12 +428,9 @@ class _Problem:
         return self._finish(q, bulk, iteration, factored)
 
     def _follow(self, cap: np.ndarray, wanted: np.ndarray, iteration: int) -> np.ndarray:
-        count = self.patches
-        followed = wanted.copy()
-        for part, settling in ((slice(None, count), CAP_SETTLING), (slice(count, None), JOINT_SETTLING)):
-            if iteration >= settling:
-                followed[part] = cap[part] + (wanted - cap)[part] * settling / (settling + iteration)
-        return followed
+        if iteration < CAP_SETTLING:
+            return wanted
+        return cap + (wanted - cap) * CAP_SETTLING / (CAP_SETTLING + iteration)
 
     def _search(
         self,

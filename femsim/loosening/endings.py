@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,10 +119,7 @@ def hardware_events(run: Evolution, day: float) -> None:
                     1.0,
                     "Miner sum",
                     {"yield": margin - 1.0, "fatigue": float(row["fatigue_margin"]) - 1.0},
-                    (
-                        f"stress amplitude {float(row['amplitude_mpa']):.0f} MPa (Goodman) at full bite against "
-                        f"{float(row['endurance_mpa']):.0f} MPa allowable for 1e7 cycles",
-                    ),
+                    _wear(run, name, row, day),
                 )
             )
         if margin < 1.0 and ("yield", name) not in told:
@@ -140,6 +138,21 @@ def hardware_events(run: Evolution, day: float) -> None:
                     ("the peak stress of the full bite force exceeds the yield stress",),
                 )
             )
+
+
+def _wear(run: Evolution, name: str, row: Mapping[str, float | str], day: float) -> tuple[str, ...]:
+    """What broke a part, first cause first: screws that had left it their load, its stress, the task that wore it."""
+    hardware, names = run.case.hardware, run.case.patches.screw_names
+    assert hardware is not None
+    loose = sorted((float(when), names[k]) for k, when in enumerate(run.timers.loose_day) if when <= day)
+    words = [f"{screw} had loosened on day {when:.0f} and left its share of the load" for when, screw in loose]
+    words.append(
+        f"stress amplitude {float(row['amplitude_mpa']):.0f} MPa (Goodman) at full bite against "
+        f"{float(row['endurance_mpa']):.0f} MPa allowable for 1e7 cycles"
+    )
+    task, share = hardware.leading_task(next(part for part in hardware.parts if part.name == name), day)
+    words.append(f"{share:.0%} of the wear at its worst place comes from {run.case.tasks[task].name!r}")
+    return tuple(words)
 
 
 def support_event(run: Evolution, candidate: Candidate) -> None:

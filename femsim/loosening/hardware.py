@@ -228,6 +228,16 @@ class HardwareFatigue:
         amplitude = goodman(scale * amplitude, scale * mean, part.material.ultimate)
         return (self.cycles_per_day[:, None] / fatigue_life(amplitude, part.material, part.knock_down)).sum(axis=0)
 
+    def leading_task(self, part: Part, day: float) -> tuple[int, float]:
+        """Task that wears the worst place of a part most on a day, and its share of the wear there (0 when none)."""
+        amplitude, mean = self.cycles[part.name]
+        scale = self.spectrum.factor(day) / self.factor
+        worn = goodman(scale * amplitude, scale * mean, part.material.ultimate)
+        rates = self.cycles_per_day[:, None] / fatigue_life(worn, part.material, part.knock_down)
+        own = rates[:, int(np.argmax(self.damage[part.name]))]
+        first = int(np.argmax(own))
+        return first, float(own[first] / own.sum()) if own.sum() > 0.0 else 0.0
+
     def gained(self, part: Part, start: float, end: float) -> Array:
         """Damage between two days without a kink of the spectrum between them (Gauss-Legendre)."""
         half, middle = 0.5 * (end - start), 0.5 * (end + start)

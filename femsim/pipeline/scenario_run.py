@@ -47,6 +47,8 @@ from femsim.tissue.contributions import contributions
 BITE_LIMIT = 5e-3
 """Allowed relative error of the bite reaction."""
 
+CREEP_CHECK = "numerical creep in 1e5 cycles"
+
 CREEP_LIMIT_UM = 0.01
 """Allowed drift [µm] of any patch in 1e5 equal cycles without bone loss."""
 
@@ -152,7 +154,7 @@ class ScenarioRun:
         error = float(np.max(np.abs(full.reaction - wanted) / np.maximum(wanted, 1e-9), initial=0.0))
         checks.append(Check("bite reaction meets the bite force", error if wanted.any() else 0.0, BITE_LIMIT))
         guard = creep_guard(chewer, inserted, tissue, case.spectrum.factor(0.0))
-        checks.append(Check("numerical creep in 1e5 cycles", 1000 * guard.drift, CREEP_LIMIT_UM, "µm"))
+        checks.append(Check(CREEP_CHECK, 1000 * guard.drift, CREEP_LIMIT_UM, "µm"))
         self.record["bone_strain"] = strains_at_screws(setting, built, full)
         self.at_surgery = yield_events(self.record["bone_strain"])
         self.record["checks"] = [check.record() for check in checks]
@@ -241,7 +243,6 @@ class ScenarioRun:
                 "rejected": outcome.rejected,
                 "evaluations": outcome.evaluations,
             },
-            bulk=bulk.record(np.array(outcome.history.refreshes).reshape(-1, 3), outcome.day),
             parameters=parameter_rows(setting.parameters.read),
             mechanisms=self.mechanisms(setting, built, outcome.day),
         )
@@ -249,6 +250,8 @@ class ScenarioRun:
         chewer = Chewer(built.solver, case.tasks, case.constants, case.initial_bond)
         last = chewer.chew(outcome.state, case.tissue_at(outcome.day), case.spectrum.factor(outcome.day), chewer.cold())
         peak = last.solved[0][0]
+        refreshes = np.array(outcome.history.refreshes).reshape(-1, 3)
+        self.record["bulk"] = bulk.record(refreshes, outcome.day, peak, last.loads[0])
         field = built.condensation.displacement(peak.q, peak.forces, last.loads[0])
         records.write_model_fields(self.folder, "end", built.model, field)
 
@@ -264,6 +267,16 @@ class ScenarioRun:
         sentences = [f"ended on day {outcome.day:.0f} since surgery ({outcome.ending})"]
         if not loose:
             sentences.append(f"no screw loosened in {outcome.day / DAYS_PER_YEAR:.2f} years")
+        for one in (self.record["bulk"] or {}).get("refreshes", ()):
+            sentences.append(
+                f"bone had aged by day {one['day']:.0f} (a modulus by {one['modulus_change']:.0%}): new moduli moved "
+                f"the largest jump by {one['jump_change']:.1%}, the largest patch stress by {one['stress_change']:.1%}"
+            )
+        creep = next(check for check in self.record["checks"] if check["name"] == CREEP_CHECK)
+        sentences.append(
+            f"{len(self.record['checks'])} checks of balance and drift, among them a numerical creep of "
+            f"{creep['value']:.1g} µm in 1e5 cycles (limit {CREEP_LIMIT_UM:g})"
+        )
         failed = [check for check in self.record["checks"] if not check["passed"]]
         sentences += [f"CHECK FAILED: {c['name']}: {c['value']:.3g} (limit {c['limit']:g} {c['unit']})" for c in failed]
         return sentences

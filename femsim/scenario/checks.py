@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from femsim.scenario.defaults import cards
 from femsim.scenario.irradiation import Irradiation
 from femsim.scenario.jaw import Jaw
+from femsim.scenario.loading import Loading
 from femsim.scenario.quantities import Path, read_quantity
-from femsim.scenario.schema import Bone, Loading, Plate, Resection, Scenario, Screws, SecondPlate, Source
+from femsim.scenario.schema import Bone, Plate, Resection, Scenario, Screws, SecondPlate, Source
 
 MOST_SCREWS_ON_BENCH = 6
 USUAL_SCREWS = 3
@@ -27,6 +28,10 @@ def cross_checks(parts: dict[str, BaseModel | None], source: Source) -> Iterator
         For the folder that file names are relative to.
     """
     yield from _dose_files(parts.get("irradiation"), source)
+    simulate = parts.get("simulate")
+    healthy = "irradiation" in parts and parts["irradiation"] is None
+    if healthy and simulate is not None and "refresh_moduli" in simulate.model_fields_set:
+        yield ("simulate", "refresh_moduli"), "the bone of a jaw without irradiation does not age; remove this key"
     jaw = parts.get("jaw")
     if not isinstance(jaw, Jaw):
         return

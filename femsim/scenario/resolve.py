@@ -79,6 +79,8 @@ def _content(scenario: Scenario) -> dict[str, Any]:
         del screws["per_stump"], screws["distance_measured"]  # the drawn holes say it
         if key == "plate" and "graft" in content:
             del content["graft"]["screws"]
+    if scenario.irradiation is None:
+        del content["simulate"]["refresh_moduli"]  # the bone of a healthy jaw does not age
     return content
 
 

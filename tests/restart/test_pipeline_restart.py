@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -37,12 +38,18 @@ def scenario_file(folder: Path, values: dict[str, Any] = VALUES) -> Path:
 class Run:
     """A ``femsim run`` in a process of its own."""
 
-    def __init__(self, scenario: Path, output: Path, *options: str) -> None:
+    def __init__(self, scenario: Path, output: Path, *options: str, largest_file: int | None = None) -> None:
         command = [sys.executable, "-m", "femsim", "run", str(scenario), "--output", str(output), *options]
         self.output = output
         with session_cache() as environment:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                preexec_fn=None if largest_file is None else lambda: limit_files(largest_file),
             )
 
     @property
@@ -73,6 +80,11 @@ class Run:
             os.kill(self.process.pid, number)
         text, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, text
+
+
+def limit_files(largest: int) -> None:
+    """Let no file of this process grow beyond so many bytes: writing then fails as on a full disk."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
 
 def record(folder: Path) -> dict[str, Any]:
@@ -184,3 +196,23 @@ def test_interrupt_stops_cleanly_and_changed_scenario_is_refused(tmp_path: Path)
     code, text = Run(scenario, output, "--resume").end()
     assert code == 2
     assert "is complete" in text
+
+
+def test_full_disk_leaves_a_usable_folder(tmp_path: Path) -> None:
+    """Where a file no longer fits, the run says so and ends; with room again it resumes to the same bits."""
+    expected, _ = uninterrupted()
+    sizes = {name: (expected / name).stat().st_size for name in ("operator.npz", "fields/surgery.vtu", "mesh.vtu")}
+    room = sizes["operator.npz"] + 1000
+    assert max(sizes.values()) > room  # some later file does not fit
+    scenario, output = scenario_file(tmp_path), tmp_path / "runs"
+    run = Run(scenario, output, largest_file=room)
+    code, text = run.end()
+    assert code == 1, text
+    assert "could not be written" in text
+    assert "Traceback" not in text
+    assert record(run.folder)["status"] == "failed"
+    assert "free space" in record(run.folder)["reason"]
+    assert not list(run.folder.rglob(".part-*"))
+    code, text = Run(scenario, output, "--resume").end()
+    assert code == 0, text
+    assert_same_end(run.folder)

@@ -134,6 +134,7 @@ def test_plate_breaks_on_the_day_its_life_is_used_up():
     event = outcome.events[-1]
     assert (event.kind, event.subject) == ("part broken", "plate")
     assert outcome.ending == "part broken: plate"
+    assert event.causes[-1] == "100% of the wear at its worst place comes from 'bite'"
     assert expected - 1e-9 <= event.day <= expected + 0.05
 
 

@@ -76,6 +76,19 @@ def test_break_even_is_measured() -> None:
     assert factor.break_even > 1.0
 
 
+def test_a_factor_that_exists_is_used() -> None:
+    """With the factor of a matrix near it nothing is factorised; without a break-even it is refused."""
+    old, new = drifting(0.0), drifting(0.05)
+    factor = make_solver("auto").factor(old)
+    reused = ReusedFactor(make_solver("auto"), new, break_even=100.0, factor=factor)
+    right = np.random.default_rng(5).standard_normal(old.shape[0])
+    assert residual(new, reused.solve(right), right) < 1e-9
+    assert reused.factorisations == 0
+    assert reused.applications > 1
+    with pytest.raises(ValueError, match="break-even"):
+        ReusedFactor(make_solver("auto"), new, factor=factor)
+
+
 def test_wrong_sizes_and_closed_factors_are_refused() -> None:
     """The next matrix has the same unknowns; a closed factor says so."""
     factor = ReusedFactor(make_solver("superlu"), drifting(0.0), break_even=5.0)

@@ -31,6 +31,8 @@ class ReusedFactor(Verified):
     break_even : float, optional
         Applications of a factor that cost as much as making one. Measured when left out; give it where two runs must
         agree to the bit, as a measured time never does.
+    factor : Factor, optional
+        One of the first matrix, or of one near it, that exists already; nothing is factorised then.
 
     Attributes
     ----------
@@ -40,14 +42,26 @@ class ReusedFactor(Verified):
 
     goal = RESIDUAL_TOLERANCE
 
-    def __init__(self, solver: Solver, upper: sp.csr_matrix, *, break_even: float | None = None) -> None:
+    def __init__(
+        self,
+        solver: Solver,
+        upper: sp.csr_matrix,
+        *,
+        break_even: float | None = None,
+        factor: Factor | None = None,
+    ) -> None:
         super().__init__(upper)
         self._solver = solver
         self._given = break_even
         self.break_even = 0.0
         self.factorisations = self.applications = 0
-        self._factor: Factor | None = None
-        self._refactor()
+        self._factor = factor
+        if factor is None:
+            self._refactor()
+            return
+        if break_even is None:
+            raise ValueError("a factor that exists already tells no time; give the break-even of its applications")
+        self.break_even, self._spent, self._fresh = break_even, 0.0, False
 
     def update(self, upper: sp.csr_matrix) -> None:
         """Take the next matrix of the same size, or the same one overwritten in place.
