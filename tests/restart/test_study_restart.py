@@ -130,6 +130,7 @@ def test_two_processes_share_a_study(tmp_path, environment):
     assert attempts == ["attempt-1"] * POINTS
 
 
+@pytest.mark.slow
 def test_stopped_study_is_resumed_and_a_new_one_gets_its_own_folder(tmp_path, environment):
     """A termination signal leaves a table of what is finished, exit code 4; without --resume nothing is touched."""
     file, runs = study_in(tmp_path / "file"), tmp_path / "runs"
