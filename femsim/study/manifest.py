@@ -226,11 +226,17 @@ class Manifest:
         with self._open() as connection:
             return dict(connection.execute("SELECT status, COUNT(*) FROM tasks WHERE kind=? GROUP BY status", (kind,)))
 
+    def finished(self) -> dict[str, int]:
+        """Tasks of every kind that are done or failed, by status."""
+        return {status: count for status, count in self._by_status().items() if status not in UNFINISHED}
+
     def open_tasks(self) -> dict[str, int]:
         """Tasks of every kind that are not finished, by status."""
+        return {status: count for status, count in self._by_status().items() if status in UNFINISHED}
+
+    def _by_status(self) -> dict[str, int]:
         with self._open() as connection:
-            rows = connection.execute("SELECT status, COUNT(*) FROM tasks GROUP BY status").fetchall()
-        return {status: count for status, count in rows if status in UNFINISHED}
+            return dict(connection.execute("SELECT status, COUNT(*) FROM tasks GROUP BY status").fetchall())
 
     def states(self) -> dict[str, tuple[str, str]]:
         """Status and reason of every task."""

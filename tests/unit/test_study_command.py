@@ -78,6 +78,7 @@ def test_workers_together_fill_the_cores_and_no_more():
     [
         (["--workers", "0"], "at least one worker"),
         (["--dask", "tcp://127.0.0.1:1", "--slurm", ""], "exclude each other"),
+        (["--slurm", "--partition=cpu"], "how many jobs"),
         (["--resume"], "no study of 'blocks' to resume"),
     ],
 )
