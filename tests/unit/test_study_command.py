@@ -60,7 +60,7 @@ def test_dry_run_takes_times_measured_on_this_machine(tmp_path):
     lines = planned(file, Where(2))
     assert "10 evolutions, about 6 s each on one worker" in lines
     assert lines[-1].startswith("about 60 s on 2 workers")
-    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 workers")
+    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 worker,")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "60 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
