@@ -177,7 +177,7 @@ def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> Condensed
     model = built.model
     with hooks.timed("unit stresses of the hardware"):
         solver = make_solver(setting.scenario.solver, announce=hooks.note)
-        stresses = unit_stress(model, built.jumps, hardware_places(setting, model), solver)
+        stresses = unit_stress(model, built.condensation.C, hardware_places(setting, model), solver)
     places, averaging = points_behind(model, built.patches)
     points = model.space.quadrature_points()[model.bone_cells].reshape(-1, 3)[places]
     graft = setting.operation.graft

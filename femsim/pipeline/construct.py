@@ -70,7 +70,6 @@ class Construct:
     """
 
     model: StaticModel
-    jumps: sp.csc_matrix
     patches: Patches
     bone: PatchBone
     eqd2: np.ndarray
@@ -131,7 +130,7 @@ def construct(
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, patches, law, joints)
-    return Construct(model, jumps, patches, bone, eqd2, law, condensation, solver, joints, day)
+    return Construct(model, patches, bone, eqd2, law, condensation, solver, joints, day)
 
 
 def elasticity_of(setting: Setting) -> Elasticity:
@@ -173,8 +172,9 @@ def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator:
         degree=built.model.space.degree,
         measured=setting.measured,
     )
-    springs = built.condensation.operator.k_ref[: 3 * len(built.patches)]
-    condensation = _condensed(setting, model, built.patches, built.jumps, springs, built.joints, hooks)
+    count = 3 * len(built.patches)
+    jumps, springs = built.condensation.C[:, :count], built.condensation.operator.k_ref[:count]
+    condensation = _condensed(setting, model, built.patches, jumps, springs, built.joints, hooks)
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, built.patches, built.law, built.joints)

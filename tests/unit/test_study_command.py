@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from study_models import study_values, written
+from test_study_manifest import claimed
 from typer.testing import CliRunner
 
 from femsim.cli import app
@@ -15,8 +16,10 @@ from femsim.study import bench
 from femsim.study.command import Where, planned
 from femsim.study.execute import THREADS, environment
 from femsim.study.finish import check_sentences, duration, known_times, time_keys, times_file
+from femsim.study.folder import StudyFolder
 from femsim.study.load import load_study
 from femsim.study.plan import plan_study
+from femsim.study.point import Workshop
 from femsim.study.table import columns, read_study_table, row, write_study_table
 
 
@@ -57,7 +60,7 @@ def test_dry_run_takes_times_measured_on_this_machine(tmp_path):
     lines = planned(file, Where(2))
     assert "10 evolutions, about 6 s each on one worker" in lines
     assert lines[-1].startswith("about 60 s on 2 workers")
-    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 workers")
+    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 worker,")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "60 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
@@ -75,6 +78,7 @@ def test_workers_together_fill_the_cores_and_no_more():
     [
         (["--workers", "0"], "at least one worker"),
         (["--dask", "tcp://127.0.0.1:1", "--slurm", ""], "exclude each other"),
+        (["--slurm", "--partition=cpu"], "how many jobs"),
         (["--resume"], "no study of 'blocks' to resume"),
     ],
 )
@@ -88,8 +92,6 @@ def test_wrong_options_are_one_sentence(tmp_path, options, sentence):
 
 def test_resume_tells_that_the_study_has_changed(tmp_path):
     """A study of the same name and another content is not continued."""
-    from femsim.study.folder import StudyFolder
-
     file = written(tmp_path)
     StudyFolder.create(tmp_path / "runs", plan_study(load_study(file)))
     written(tmp_path, study_values(samples=9))
@@ -102,6 +104,33 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path):
     code, text = told("study", tmp_path)
     assert code == 2
     assert "no study folder" in text
+
+
+def test_an_attempt_that_another_process_has_begun_is_left_to_it(tmp_path):
+    """Where file locks do not work, the attempt's folder decides: nothing is run, nothing is recorded."""
+    folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
+    for _ in ("mesh", "operator"):
+        folder.manifest.finish(claimed(folder.manifest), "done")
+    claim = claimed(folder.manifest)
+    (folder.point(claim.name) / "attempt-1").mkdir(parents=True)
+    assert Workshop(folder).do(claim) == "taken"
+    assert folder.record(claim.name) is None
+    assert folder.manifest.states()[claim.name][0] == "running"
+
+
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_record_of_a_worker_that_died_too_early_is_kept(tmp_path, status):
+    """A point whose record is whole is not run again, its status is the record's, and the first record stays."""
+    folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
+    for _ in ("mesh", "operator"):
+        folder.manifest.finish(claimed(folder.manifest), "done")
+    claim = claimed(folder.manifest)
+    for attempt in (1, 2):
+        (folder.point(claim.name) / f"attempt-{attempt}").mkdir(parents=True)
+        folder.publish(claim.name, attempt, {"status": status, "reason": "why", "seconds": float(attempt)})
+    assert Workshop(folder).do(claim) == status
+    assert folder.record(claim.name)["seconds"] == 1.0
+    assert folder.manifest.states()[claim.name] == (status, "why" if status == "failed" else "")
 
 
 # --- table ----------------------------------------------------------------------------------------------------------
