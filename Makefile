@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test validate gallery clean
+.PHONY: demo test validate gallery comparison clean
 
 $(STAMP): pyproject.toml install-system.sh
 	sh install-system.sh
@@ -19,6 +19,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh install-system.sh test
+	if command -v npm >/dev/null 2>&1; then npm ci --prefix tests/browser --no-audit --no-fund --silent || true; fi
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow' --durations=15
@@ -28,6 +29,10 @@ validate: $(STAMP)
 
 gallery: $(STAMP)
 	for file in scenarios/*.yaml; do $(BIN)/femsim run $$file || exit 1; done
+
+# Pages of docs/compare.md: three plates over two jaws; runs what was not run yet.
+comparison: $(STAMP)
+	$(BIN)/python docs/make_comparison.py
 
 clean:
 	rm -rf $(VENV)

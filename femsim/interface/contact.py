@@ -163,9 +163,12 @@ class ContactSolver:
         self._diagonal = self._stiffness.diagonal().copy()
         self._inverses: dict[str, KeptInverse] = {}
 
-    def with_law(self, law: InterfaceLaw, thread_shape: np.ndarray, bite_stiffness: float) -> ContactSolver:
-        """Return a solver with another law on the same bulk, without the work that the bulk alone needs."""
+    def with_law(
+        self, law: InterfaceLaw, thread_shape: np.ndarray, bite_stiffness: float, joints: JointLaw | None = None
+    ) -> ContactSolver:
+        """Return a solver with other laws on the same bulk, without the work that the bulk alone needs."""
         other = copy.copy(self)
+        other.joints = joints
         other.law, other.thread_shape = law, np.asarray(thread_shape, dtype=float)
         other.bite_stiffness, other._inverses = bite_stiffness, {}
         return other

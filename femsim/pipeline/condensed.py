@@ -21,13 +21,16 @@ from femsim.fem.solvers import make_solver
 from femsim.interface.bone import PatchBone, points_behind
 from femsim.interface.condensation import Operator
 from femsim.interface.contact import ContactSolver
+from femsim.interface.joints import JointConstants, JointLaw
 from femsim.interface.law import LawConstants, ScrewBoneLaw
 from femsim.interface.patches import Patches
+from femsim.interface.tightening import tightened
 from femsim.interface.unit_stress import UnitStress, unit_stress
 from femsim.loosening.case import LooseningCase
 from femsim.loosening.chewing import Chewing
 from femsim.loosening.hardware import HardwareFatigue, PartStress
 from femsim.mesh.tetmesh import Mesh
+from femsim.parameters import ParameterSet, load_parameters
 from femsim.pipeline.construct import (
     Construct,
     case_of,
@@ -40,7 +43,7 @@ from femsim.pipeline.construct import (
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
 
-FORMAT = 2
+FORMAT = 3
 
 POINTWISE = ("points", "cortical", "grafted", "healthy")
 """Arrays with a row per quadrature point behind the patches."""
@@ -65,6 +68,12 @@ class CondensedJaw:
     averaging : csr_matrix, shape (p, n)
         Their mean per patch.
     unit_stress : UnitStress
+    joint_screw : ndarray of int, shape (j,)
+        Screw of every joint of unlocked screws; the seats of their heads and what the plate is pressed on.
+    joint_kind : tuple of str
+        Their kinds.
+    joint_area : ndarray, shape (j,)
+        Their areas [mm2].
     info : dict
         How it was made: unknowns, tetrahedra, seconds.
     """
@@ -77,16 +86,26 @@ class CondensedJaw:
     healthy: np.ndarray
     averaging: sp.csr_matrix
     unit_stress: UnitStress
+    joint_screw: np.ndarray
+    joint_kind: tuple[str, ...]
+    joint_area: np.ndarray
     info: Mapping[str, Any]
 
     @cached_property
     def bulk(self) -> ContactSolver:
-        """Contact solver that keeps the bulk stiffness; its law stands in for those of the cases."""
-        from femsim.parameters import load_parameters
-
+        """Contact solver that keeps the bulk stiffness; its laws stand in for those of the cases."""
         cards = load_parameters()
         law = ScrewBoneLaw(LawConstants.from_parameters(cards))
-        return ContactSolver(self.operator, self.patches.thread_shape, law, cards["interface.bite_stiffness"])
+        joints = self.joints(cards, dict.fromkeys(self.joint_screw.tolist(), 0.0), 1.0)
+        shape, bite = self.patches.thread_shape, cards["interface.bite_stiffness"]
+        return ContactSolver(self.operator, shape, law, bite, joints=joints)
+
+    def joints(self, parameters: ParameterSet, preload: Mapping[int, float], softness: float) -> JointLaw | None:
+        """Law of the joints under a preload [N] per screw; None where all screws are locked."""
+        if len(self.joint_area) == 0:
+            return None
+        constants = JointConstants.from_parameters(parameters)
+        return JointLaw.of(self.joint_screw, self.joint_kind, self.joint_area, constants, preload, softness)
 
     def save(self, folder: Path) -> None:
         """Write into a new folder, which appears whole or not at all; one that is there already is left alone."""
@@ -105,6 +124,9 @@ class CondensedJaw:
                     **{f"patches_{name}": array for name, array in self.patches.arrays().items()},
                     **{f"averaging_{name}": array for name, array in averaging.items()},
                     **{name: getattr(self, name) for name in POINTWISE},
+                    "joint_screw": self.joint_screw,
+                    "joint_kind": np.array(self.joint_kind, dtype=np.str_),
+                    "joint_area": self.joint_area,
                     "parts": np.array(self.unit_stress.parts),
                     "counts": np.array(self.unit_stress.counts),
                 },
@@ -149,23 +171,15 @@ class CondensedJaw:
             unit_stress=UnitStress(
                 matrix, tuple(str(one) for one in data["parts"]), tuple(int(one) for one in data["counts"])
             ),
+            joint_screw=data["joint_screw"],
+            joint_kind=tuple(str(kind) for kind in data["joint_kind"]),
+            joint_area=data["joint_area"],
             info=info,
         )
 
 
 def condense_jaw(setting: Setting, mesh: Mesh, hooks: Hooks) -> CondensedJaw:
-    """Assemble, factorise and condense a setting, and solve the hardware under unit forces.
-
-    Raises
-    ------
-    InputError
-        Screws that are not locked: heads and plate then slip on each other, and unit stresses cannot be stored.
-    """
-    if setting.preload:
-        raise InputError(
-            "screws that are not locked cannot be studied on a stored jaw, because their plate may slip; use locking "
-            "screws in the study, or run each scenario by itself with 'femsim run'"
-        )
+    """Assemble, factorise and condense a setting, and solve the hardware under unit forces."""
     built = construct(setting, mesh, hooks)
     jaw = condensed_jaw(setting, built, hooks)
     built.condensation.factor.close()
@@ -180,7 +194,7 @@ def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> Condensed
         stresses = unit_stress(model, built.condensation.C, hardware_places(setting, model), solver)
     places, averaging = points_behind(model, built.patches)
     points = model.space.quadrature_points()[model.bone_cells].reshape(-1, 3)[places]
-    graft = setting.operation.graft
+    graft, joints = setting.operation.graft, None if built.joints is None else built.joints.law
     seconds = {name: round(value, 2) for name, value in hooks.timings.items()}
     return CondensedJaw(
         operator=built.condensation.operator,
@@ -191,6 +205,9 @@ def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> Condensed
         healthy=model.healthy.ravel()[places],
         averaging=averaging,
         unit_stress=stresses,
+        joint_screw=np.zeros(0, dtype=int) if joints is None else joints.screw,
+        joint_kind=() if joints is None else joints.kind,
+        joint_area=np.zeros(0) if joints is None else joints.area,
         info={"unknowns": model.space.n_dof, "tetrahedra": len(model.mesh.tets), "seconds": seconds},
     )
 
@@ -213,7 +230,8 @@ def chewing_case(setting: Setting, jaw: CondensedJaw) -> LooseningCase:
         bone = PatchBone.of_classes(cortical, elasticity, histories, grafted)
     law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
     shapes = np.array([law.constants.thread_shape(screw.thread_depth, screw.pitch) for screw in operation.screws])
-    solver = jaw.bulk.with_law(law, shapes[jaw.patches.screw], parameters["interface.bite_stiffness"])
+    joints = jaw.joints(parameters, setting.preload, elasticity.cortical_young / law.constants.reference_modulus)
+    solver = jaw.bulk.with_law(law, shapes[jaw.patches.screw], parameters["interface.bite_stiffness"], joints)
     made, spectrum = tasks(setting, jaw.operator.load_names, jaw.operator.bite_names)
 
     def stress_at(day: float, chewing: Chewing) -> list[PartStress]:
@@ -226,4 +244,7 @@ def chewing_case(setting: Setting, jaw: CondensedJaw) -> LooseningCase:
 
     cycles = np.array([task.cycles_per_day for task in made])
     hardware = HardwareFatigue(hardware_parts(setting), cycles, spectrum)
-    return case_of(setting, solver, jaw.patches, bone, made, spectrum, hardware, stress_at)
+    case = case_of(setting, solver, jaw.patches, bone, made, spectrum, hardware, stress_at)
+    if joints is not None:
+        case.start = tightened(solver, case.insertion(), case.tissue_at(0.0))
+    return case
