@@ -210,9 +210,9 @@ class PlatePlan:
     wave : float
         How much farther off the original contour the plate runs over the defect [mm].
     countersink : float, optional
-        Depth of the conical seat of a screw's head in the plate [mm]; a share of the thickness when left out.
+        Depth of the conical seat of a screw's head in the plate [mm]; of the preset when left out.
     drawn : DrawnPlate, optional
-        The plate itself; nothing else is read then but ``screws`` and ``countersink``.
+        The plate itself; nothing else is read then but ``screws``.
     per_stump : int or tuple of int
         Holes in each bone piece, or in every piece from the mesial to the distal one (for a defect across the midline:
         from the right to the left one).

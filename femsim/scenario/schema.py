@@ -245,9 +245,9 @@ class Plate(Section):
     edge_radius: Annotated[float, Quantity("mm", "0 mm", "2 mm")] = from_card("plates.edge_radius")
     wave: Annotated[float, Quantity("mm", "0 mm", "15 mm")] = from_card("plates.wave")
     countersink: Annotated[float, Quantity("mm", "0 mm", "5 mm")] = Field(
-        default_factory=lambda plate: round(cards()["plates.countersink_share"] * plate["thickness"], 12),
-        description="depth of the conical seat of a screw's head",
-        json_schema_extra={"default_from": "parameter plates.countersink_share"},
+        default_factory=lambda plate: min(cards()[f"plates.{plate['preset']}.countersink"], plate["thickness"]),
+        description="depth of the conical seat of a screw's head; matters where a hole is empty",
+        json_schema_extra={"default_from": "preset"},
     )
 
     @model_validator(mode="before")
@@ -269,7 +269,9 @@ class Plate(Section):
         return given
 
     @model_validator(mode="after")
-    def _not_below_the_border(self) -> Plate:
+    def _fits_itself(self) -> Plate:
+        if self.surface is None and self.countersink > self.thickness:
+            raise problem(f"a seat of {self.countersink:g} mm is deeper than the plate is thick", "countersink")
         if self.surface is None and self.height < self.width / 2:
             raise problem(
                 f"a centreline {self.height:g} mm above the lower border lets a plate {self.width:g} mm wide hang "
