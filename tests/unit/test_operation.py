@@ -125,6 +125,15 @@ def test_plate_turns_up_the_ramus(kind: str, real_jaw_path: object) -> None:
     assert plate.clearance[1] < 3.0
 
 
+def test_screws_near_the_joint_are_told() -> None:
+    """A row that reaches the neck of the condyle is built, and the distance to the joint is told."""
+    segment = SegmentPlan(ramus=(36, 41.0))
+    operation = plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=[PlatePlan(per_stump=2)])
+    told = [warning for warning in operation.warnings if "from the top of the left condyle" in warning]
+    assert told
+    assert told[0].startswith("screw-4: passes")
+
+
 def test_muscles_go_with_angle_and_coronoid() -> None:
     """Masseter and medial pterygoid are lost with the angle, temporalis with the coronoid; the other side keeps all."""
     planes = [(np.array(point), np.array(normal)) for point, normal in RAMUS["parametric"]]
