@@ -74,6 +74,12 @@ def arc_length(path: np.ndarray) -> np.ndarray:
     return np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))]
 
 
+def metal_beside(holes: np.ndarray, seats: np.ndarray, width: float) -> float:
+    """Least metal between seats of diameter (h,) at holes (h, 3) and the edges of a plate or the next seat [mm]."""
+    apart = np.linalg.norm(np.diff(holes, axis=0), axis=1) - (seats[1:] + seats[:-1]) / 2
+    return float(min([(width - seats.max()) / 2, *apart]))
+
+
 def section_directions(path: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Orthonormal tangent, thickness (outward) and width directions at every point of a path, each (n, 3)."""
     tangent = np.gradient(path, arc_length(path), axis=0, edge_order=1)

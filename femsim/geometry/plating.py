@@ -14,7 +14,7 @@ from femsim.geometry.drawn_plate import drawn_plate, hole_piece, placed
 from femsim.geometry.graft import Graft, joined, make_graft
 from femsim.geometry.hole import Hole
 from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan
-from femsim.geometry.plate import Plate, section_directions
+from femsim.geometry.plate import Plate, metal_beside, section_directions
 from femsim.geometry.plate_path import PlateSetting, holes_on_struts, plan_plate
 from femsim.geometry.resection import BonePiece, Resection
 from femsim.geometry.screws import FARTHEST_ENTRY, Screw, place_screw, screw_thread, spread_axes
@@ -235,11 +235,7 @@ def _with_holes(
     """The plate with its empty holes as voids, and the metal left beside the seats of the heads."""
     depth = setting.countersink
     seats = [thread["head"] if depth > 0.0 else thread["diameter"] for thread in threads]
-    apart = [
-        float(np.linalg.norm(plate.holes[k] - plate.holes[k + 1])) - (seats[k] + seats[k + 1]) / 2
-        for k in range(len(seats) - 1)
-    ]
-    rim = min([(plate.width - max(seats)) / 2, *apart])
+    rim = metal_beside(plate.holes, np.array(seats), plate.width)
     if rim <= 0.0:
         raise GeometryError(
             f"{plate.name}: seats of {max(seats):g} mm leave no metal in a plate {plate.width:g} mm wide with a pitch "
@@ -250,7 +246,7 @@ def _with_holes(
         for k, hole in enumerate(plans)
         if not hole.screw
     )
-    return replace(plate, empty_holes=empty, rim=float(rim))
+    return replace(plate, empty_holes=empty, rim=rim)
 
 
 def _filled(plate: Plate, resection: Resection, parameters: ParameterSet, clearance: float, plan: GraftPlan) -> Graft:
