@@ -10,7 +10,7 @@ import numpy as np
 from femsim.errors import GeometryError, InputError
 from femsim.geometry.operation import Operation
 from femsim.geometry.plan import PlatePlan
-from femsim.geometry.plate import Plate, sweep_section
+from femsim.geometry.plate import Plate, metal_beside, sweep_section
 from femsim.geometry.plate_path import WAVE_RAMP, WIDTH_RAMP, PlateSetting, ramp
 from femsim.geometry.screws import place_screw, screw_thread
 from femsim.geometry.sites import BiteSite, Foundation, LoadSite
@@ -111,6 +111,7 @@ def bench_block(
     path = np.stack([stations, y_path, np.zeros_like(stations)], axis=1)
     outward = np.tile([0.0, -1.0, 0.0], (len(path), 1))
     holes = np.stack([x_holes, np.full_like(x_holes, y_plate), np.zeros_like(x_holes)], axis=1)
+    thread = screw_thread(parameters, plan.screws.preset, diameter=plan.screws.diameter, core=plan.screws.core)
     straight = Plate(
         name="plate",
         surface=sweep_section(path, outward, width, thickness, setting.edge_radius),
@@ -121,8 +122,8 @@ def bench_block(
         width=setting.width,
         thickness=thickness,
         clearance=(setting.standoff, setting.standoff),
+        rim=metal_beside(holes, np.full(len(holes), max(thread["head"], thread["diameter"])), setting.width),
     )
-    thread = screw_thread(parameters, plan.screws.preset, diameter=plan.screws.diameter, core=plan.screws.core)
     screws = []
     for k, x in enumerate(x_holes):
         screw = place_screw(

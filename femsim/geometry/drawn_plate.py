@@ -126,12 +126,7 @@ def drawn_plate(
         probe_hole(surface, drawn.points[k], axes[k], f"{drawn.name}: hole {int(k) + 1} of the list", drawn.frame)
         for k in order
     ]
-    for bore, hole in zip(bores, plans, strict=True):
-        if hole.screw and bore.radius > 0.0:
-            radius = bore.seat_radius + PLUG_OVERLAP
-            plug = cylinder_surface(bore.outer, bore.inner, bore.across, 2 * radius, PLUG_SEGMENTS)
-            solid = solid + _solid(plug)
-    surface = _surface(solid)
+    surface = _surface(_filled(solid, bores, plans))
     thickness = float(np.median([bore.thickness for bore in bores]))
     holes = np.array([bore.outer + bore.axis * thickness / 2 for bore in bores])
     outward = _outward(path, holes, np.array([bore.axis for bore in bores]))
@@ -149,6 +144,15 @@ def drawn_plate(
         clearance=(clearance, max([clearance, *gaps])),
     )
     return plate, tuple(bores)
+
+
+def _filled(solid: manifold3d.Manifold, bores: Sequence[Bore], plans: Sequence[HolePlan]) -> manifold3d.Manifold:
+    """The plate with every bore that takes a screw filled up to the faces around its seat."""
+    for bore, hole in zip(bores, plans, strict=True):
+        if hole.screw and bore.radius > 0.0:
+            diameter = 2 * (bore.seat_radius + PLUG_OVERLAP)
+            solid = solid + _solid(cylinder_surface(bore.outer, bore.inner, bore.across, diameter, PLUG_SEGMENTS))
+    return solid
 
 
 def holes_along(path: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -275,7 +275,7 @@ def plan_operation(
         raise InputError(f"plates: {len(plates)} are given, allowed are 1 to {MOST_PLATES}")
     surface, landmarks = jaw.surface, jaw.landmarks.points
     arch = Arch.fit(surface, landmarks, parameters)
-    resection = combined([segment.resect(surface, arch) for segment in segments])
+    resection = combined([segment.resect(surface, arch, landmarks) for segment in segments])
     foundations = jaw_foundations(surface, resection, parameters, landmarks)
     bite_sites = jaw_bites(surface, arch, resection, parameters, landmarks, bites)
     made: list[Plate] = []
@@ -293,6 +293,7 @@ def plan_operation(
         remarks += told
     check_screws(screws, parameters)
     _check_apart(made, screws, parameters)
+    remarks += _near_joints(screws, landmarks, parameters["screws.joint_distance"])
     remarks += _conflicts(screws, keep_clear)
     loads, dropped = jaw_loads(surface, resection, parameters, landmarks, detached)
     kept = {site.name for site in loads}
@@ -339,6 +340,20 @@ def _check_apart(plates: Sequence[Plate], screws: Sequence[Screw], parameters: P
                         f"{screw.name}: it comes within {max(gap, 0.0):.1f} mm of {plate.name}, at least {least:g} mm "
                         "are needed; choose heights farther apart or leave its hole empty"
                     )
+
+
+def _near_joints(screws: Sequence[Screw], landmarks: Mapping[str, np.ndarray], least: float) -> list[str]:
+    found = []
+    for screw in screws:
+        for side in ("left", "right"):
+            top = np.asarray(landmarks[f"condyle_{side}"], dtype=float)
+            foot = np.clip((top - screw.head) @ screw.axis, screw.bone_entry, screw.length)
+            distance = float(np.linalg.norm(screw.head + foot * screw.axis - top))
+            if distance < least:
+                found.append(
+                    f"{screw.name}: passes {distance:.1f} mm from the top of the {side} condyle; {least:g} mm are usual"
+                )
+    return found
 
 
 def structure_gap(screw: Screw, structure: Structure) -> float:

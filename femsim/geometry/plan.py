@@ -14,6 +14,7 @@ from femsim.geometry.resection import (
     Resection,
     resect_distances,
     resect_planes,
+    resect_ramus,
     resect_teeth,
     resect_tooth_and_distance,
 )
@@ -22,7 +23,7 @@ from femsim.geometry.surface import Surface
 
 @dataclass(frozen=True, eq=False)
 class SegmentPlan:
-    """One segment to remove: by two teeth, by two distances along the arch, by one of each, or by two planes.
+    """One segment to remove: by two teeth, two distances along the arch or one of each, up the ramus, or by two planes.
 
     Attributes
     ----------
@@ -32,6 +33,9 @@ class SegmentPlan:
         Arch coordinates of the two cuts, from the midline, positive on the left [mm].
     tooth_and_distance : (int, float), optional
         A tooth removed at one end, FDI number, and the arch coordinate of the cut at the other [mm].
+    ramus : (int or float, float), optional
+        First tooth removed, FDI number, or the arch coordinate of the cut there, and the height of a level cut through
+        the ramus above the angle of the jaw [mm].
     planes : two (point, normal) pairs, optional
         Cut planes in the anatomical frame [mm].
     side : ``"left"``, ``"right"``, ``"midline"``, optional
@@ -41,10 +45,11 @@ class SegmentPlan:
     teeth: tuple[int, int] | None = None
     distances: tuple[float, float] | None = None
     tooth_and_distance: tuple[int, float] | None = None
+    ramus: tuple[int | float, float] | None = None
     planes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None
     side: str | None = None
 
-    def resect(self, surface: Surface, arch: Arch) -> Resection:
+    def resect(self, surface: Surface, arch: Arch, landmarks: Mapping[str, np.ndarray]) -> Resection:
         """Resect the segment from a jaw.
 
         Raises
@@ -54,7 +59,7 @@ class SegmentPlan:
         GeometryError
             The segment cannot be cut there.
         """
-        ways = (self.teeth, self.distances, self.tooth_and_distance, self.planes)
+        ways = (self.teeth, self.distances, self.tooth_and_distance, self.ramus, self.planes)
         if sum(way is not None for way in ways) != 1:
             raise InputError("resection: give a segment by two teeth, by two distances or by two planes, one of these")
         if self.teeth is not None:
@@ -63,6 +68,8 @@ class SegmentPlan:
             found = resect_distances(surface, arch, *self.distances)
         elif self.tooth_and_distance is not None:
             found = resect_tooth_and_distance(surface, arch, *self.tooth_and_distance)
+        elif self.ramus is not None:
+            found = resect_ramus(surface, arch, landmarks, *self.ramus)
         else:
             found = resect_planes(surface, arch, self.planes or ())
         if self.side is not None and self.side != found.side:
@@ -210,9 +217,9 @@ class PlatePlan:
     wave : float
         How much farther off the original contour the plate runs over the defect [mm].
     countersink : float, optional
-        Depth of the conical seat of a screw's head in the plate [mm]; a share of the thickness when left out.
+        Depth of the conical seat of a screw's head in the plate [mm]; of the preset when left out.
     drawn : DrawnPlate, optional
-        The plate itself; nothing else is read then but ``screws`` and ``countersink``.
+        The plate itself; nothing else is read then but ``screws``.
     per_stump : int or tuple of int
         Holes in each bone piece, or in every piece from the mesial to the distal one (for a defect across the midline:
         from the right to the left one).

@@ -74,6 +74,12 @@ def arc_length(path: np.ndarray) -> np.ndarray:
     return np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))]
 
 
+def metal_beside(holes: np.ndarray, seats: np.ndarray, width: float) -> float:
+    """Least metal between seats of diameter (h,) at holes (h, 3) and the edges of a plate or the next seat [mm]."""
+    apart = np.linalg.norm(np.diff(holes, axis=0), axis=1) - (seats[1:] + seats[:-1]) / 2
+    return float(min([(width - seats.max()) / 2, *apart]))
+
+
 def section_directions(path: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Orthonormal tangent, thickness (outward) and width directions at every point of a path, each (n, 3)."""
     tangent = np.gradient(path, arc_length(path), axis=0, edge_order=1)
@@ -143,25 +149,10 @@ def sweep_section(
     return surface if surface.volume > 0 else Surface(points, surface.triangles[:, ::-1])
 
 
-def seat_depth(parameters: ParameterSet, plan: PlatePlan, thickness: float) -> float:
-    """Depth of the conical seat of a screw's head in a plate of this thickness [mm].
-
-    Raises
-    ------
-    GeometryError
-        Deeper than the plate is thick.
-    """
-    if plan.countersink is None:
-        return parameters["plates.countersink_share"] * thickness
-    if not 0.0 <= plan.countersink <= thickness:
-        raise GeometryError(
-            f"plate: countersink is {plan.countersink:g} mm, allowed are 0 to the thickness of {thickness:.3g} mm"
-        )
-    return float(plan.countersink)
-
-
 def plate_section(parameters: ParameterSet, plan: PlatePlan) -> dict[str, float]:
-    """Width, thickness, hole pitch, bridge width and edge radius of a plate [mm]: its preset, replaced where given.
+    """Width, thickness, pitch, countersink, bridge width and edge radius of a plate [mm]: its preset where not given.
+
+    A countersink that is not given is at most as deep as the plate is thick.
 
     Raises
     ------
@@ -172,11 +163,14 @@ def plate_section(parameters: ParameterSet, plan: PlatePlan) -> dict[str, float]
     """
     section = preset_group(parameters, "plates", plan.preset, "thickness")
     section |= {key: float(value) for key in section if (value := getattr(plan, key)) is not None}
+    if plan.countersink is None:
+        section["countersink"] = min(section["countersink"], section["thickness"])
     section["bridge_width"] = section["width"] if plan.bridge_width is None else float(plan.bridge_width)
     section["edge_radius"] = float(plan.edge_radius)
     roundest = ROUNDEST * min(section["thickness"], section["width"], section["bridge_width"])
     limits = {"width": (2.0, 20.0), "thickness": (0.5, 6.0), "pitch": (4.0, 20.0), "bridge_width": (2.0, 20.0)}
-    for key, (low, high) in {**limits, "edge_radius": (0.0, max(roundest, 0.0))}.items():
+    limits |= {"edge_radius": (0.0, max(roundest, 0.0)), "countersink": (0.0, section["thickness"])}
+    for key, (low, high) in limits.items():
         if not low <= section[key] <= high:
             raise GeometryError(f"plate: {key} is {section[key]:g} mm, allowed are {low:g} to {high:g} mm")
     return section

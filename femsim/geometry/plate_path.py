@@ -62,6 +62,8 @@ class PlateSetting:
     ----------
     width, thickness, pitch : float
         Section on the stumps and hole distance [mm].
+    countersink : float
+        Depth of the seat of a screw's head [mm].
     bridge_width, edge_radius : float
         Width over the defect and radius of the long edges [mm].
     wave : float
@@ -81,6 +83,7 @@ class PlateSetting:
     width: float
     thickness: float
     pitch: float
+    countersink: float
     bridge_width: float
     edge_radius: float
     wave: float

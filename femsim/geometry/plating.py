@@ -14,7 +14,7 @@ from femsim.geometry.drawn_plate import drawn_plate, hole_piece, placed
 from femsim.geometry.graft import Graft, joined, make_graft
 from femsim.geometry.hole import Hole
 from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan
-from femsim.geometry.plate import Plate, seat_depth, section_directions
+from femsim.geometry.plate import Plate, metal_beside, section_directions
 from femsim.geometry.plate_path import PlateSetting, holes_on_struts, plan_plate
 from femsim.geometry.resection import BonePiece, Resection
 from femsim.geometry.screws import FARTHEST_ENTRY, Screw, place_screw, screw_thread, spread_axes
@@ -119,7 +119,7 @@ def put_plate(
         if not plan.screws.whole_screw or not short:
             break
         farther |= {piece: farther.get(piece, 0.0) + missing for piece, missing in short.items()}
-    plate = _with_holes(plate, parameters, plan, plans, threads, setting.pitch)
+    plate = _with_holes(plate, setting, plans, threads)
     return plate, screws, filled, _remarks(plate, screws, plan.screws, setting.first_hole, first, struts, parameters)
 
 
@@ -177,9 +177,8 @@ def _drawn_rim(bores: Sequence[Bore], threads: Sequence[dict[str, float]], drawn
     if rims[worst] <= 0.0:
         place = placed(drawn.frame, bores[worst].outer)
         raise GeometryError(
-            f"{drawn.name}: the metal around hole {worst + 1} at {place} ends {bores[worst].edge:.1f} mm from its "
-            f"axis, less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; "
-            "move the axis into the plate"
+            f"{drawn.name}: hole {worst + 1} at {place} has metal only within {bores[worst].edge:.1f} mm of its axis, "
+            f"less than its seat or a screw of {threads[worst]['diameter']:g} mm needs; move the axis into the plate"
         )
     return float(rims[worst])
 
@@ -231,32 +230,23 @@ def _too_near(screws: Sequence[Screw], resection: Resection, wanted: float) -> d
 
 
 def _with_holes(
-    plate: Plate,
-    parameters: ParameterSet,
-    plan: PlatePlan,
-    plans: Sequence[HolePlan],
-    threads: Sequence[dict[str, float]],
-    pitch: float,
+    plate: Plate, setting: PlateSetting, plans: Sequence[HolePlan], threads: Sequence[dict[str, float]]
 ) -> Plate:
     """The plate with its empty holes as voids, and the metal left beside the seats of the heads."""
-    depth = seat_depth(parameters, plan, plate.thickness)
+    depth = setting.countersink
     seats = [thread["head"] if depth > 0.0 else thread["diameter"] for thread in threads]
-    apart = [
-        float(np.linalg.norm(plate.holes[k] - plate.holes[k + 1])) - (seats[k] + seats[k + 1]) / 2
-        for k in range(len(seats) - 1)
-    ]
-    rim = min([(plate.width - max(seats)) / 2, *apart])
+    rim = metal_beside(plate.holes, np.array(seats), plate.width)
     if rim <= 0.0:
         raise GeometryError(
             f"{plate.name}: seats of {max(seats):g} mm leave no metal in a plate {plate.width:g} mm wide with a pitch "
-            f"of {pitch:g} mm; take thinner screws, a wider plate or a larger pitch"
+            f"of {setting.pitch:g} mm; take thinner screws, a wider plate or a larger pitch"
         )
     empty = tuple(
         Hole(plate.holes[k], plate.hole_axes[k], threads[k]["diameter"], plate.thickness, seats[k], depth)
         for k, hole in enumerate(plans)
         if not hole.screw
     )
-    return replace(plate, empty_holes=empty, rim=float(rim))
+    return replace(plate, empty_holes=empty, rim=rim)
 
 
 def _filled(plate: Plate, resection: Resection, parameters: ParameterSet, clearance: float, plan: GraftPlan) -> Graft:

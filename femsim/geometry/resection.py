@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -283,7 +283,42 @@ def resect_tooth_and_distance(surface: Surface, arch: Arch, tooth: int, distance
     return _resection(surface, arch, _across(arch, min(edges), max(edges)), words)
 
 
-def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarray, np.ndarray]]) -> Resection:
+def resect_ramus(
+    surface: Surface, arch: Arch, landmarks: Mapping[str, np.ndarray], start: int | float, height: float
+) -> Resection:
+    """Remove body and angle from a tooth or a distance backwards, up to a level cut through the ramus.
+
+    Parameters
+    ----------
+    landmarks : mapping of str to (3,)
+        ``gonion_left`` and ``gonion_right`` are used [mm].
+    start : int or float
+        FDI number of the first tooth removed, or the arch coordinate of the cut there [mm].
+    height : float
+        Of the level cut above the angle of the jaw [mm].
+
+    Raises
+    ------
+    InputError
+        No such lower tooth.
+    GeometryError
+        A cut does not meet the bone.
+    """
+    s = arch.tooth(start)[0] if isinstance(start, int) else float(start)
+    side = "left" if s > 0 else "right"
+    at = np.array([s])
+    level = np.asarray(landmarks[f"gonion_{side}"], dtype=float) + np.array([0.0, 0.0, height])
+    first = f"tooth {start}" if isinstance(start, int) else f"{abs(s):g} mm"
+    planes = [(arch.point(at)[0], arch.tangent(at)[0]), (level, np.array([0.0, 0.0, 1.0]))]
+    return resect_planes(surface, arch, planes, f"the part from {first} to {height:g} mm up the ramus")
+
+
+def resect_planes(
+    surface: Surface,
+    arch: Arch,
+    planes: Sequence[tuple[np.ndarray, np.ndarray]],
+    words: str = "the part between two planes",
+) -> Resection:
     """Remove the segment between two planes, each ``(point near the bone, normal of either sense)``.
 
     Raises
@@ -321,7 +356,7 @@ def resect_planes(surface: Surface, arch: Arch, planes: Sequence[tuple[np.ndarra
                 "turn it across the jaw"
             )
         cuts.append(CutPlane(points[k], normal * np.sign((points[other] - points[k]) @ normal)))
-    return _resection(surface, arch, (cuts[0], cuts[1]), "the part between two planes")
+    return _resection(surface, arch, (cuts[0], cuts[1]), words)
 
 
 def _across_ramus(arch: Arch, point: np.ndarray, s: float, other: float, normal: np.ndarray) -> bool:

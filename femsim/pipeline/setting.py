@@ -207,6 +207,7 @@ def _segment(part: Segment, jaw: Jaw) -> SegmentPlan:
         teeth=part.teeth,
         distances=part.distances,
         tooth_and_distance=part.tooth_and_distance,
+        ramus=part.up_the_ramus,
         planes=planes,
         side=part.side,
     )

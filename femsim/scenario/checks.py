@@ -108,6 +108,8 @@ def _bench(parts: dict[str, BaseModel | None]) -> Iterator[tuple[Path, str]]:
         yield ("plate", "surface"), "the bench block takes a straight plate of a preset; remove this key"
     if plate is not None and "height" in plate.model_fields_set:
         yield ("plate", "height"), "the bench block has no lower border and does not read plate.height; remove it"
+    if plate is not None and "countersink" in plate.model_fields_set:
+        yield ("plate", "countersink"), "every hole of the bench block holds a screw; remove this key"
     if isinstance(screws, Screws):
         number = screws.per_stump
         if number.mesial != number.distal or number.mesial > MOST_SCREWS_ON_BENCH:

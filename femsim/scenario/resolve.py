@@ -69,7 +69,8 @@ def _content(scenario: Scenario) -> dict[str, Any]:
     """Return what a run reads, with quantity strings."""
     content = scenario.model_dump(mode="json", by_alias=True, exclude_none=True)
     if scenario.jaw.bench_block is not None:
-        del content["plate"]["height"]  # the block has no lower border
+        # The block has no lower border, its screws stand upright, and every hole holds one.
+        del content["plate"]["height"], content["plate"]["countersink"], content["screws"]["distance_measured"]
     for key, plate in (("plate", scenario.plate), ("second_plate", scenario.second_plate)):
         if plate is None or plate.surface is None:
             continue

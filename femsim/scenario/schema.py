@@ -37,7 +37,7 @@ class CutPlane(Section):
 
 class Segment(Section):
     """One removed part of the jaw: from tooth to tooth (FDI), both included; between two distances or a tooth and a
-    distance; or between planes.
+    distance; from either of them up the ramus, the condyle kept; or between planes.
 
     A distance counts from the midline along the arch to the cut, on the named side; for a midline defect ``from`` lies
     on the right and ``to`` on the left.
@@ -46,6 +46,9 @@ class Segment(Section):
     side: Literal["left", "right", "midline"] | None = None
     start: SegmentEnd | None = Field(default=None, alias="from")
     end: SegmentEnd | None = Field(default=None, alias="to")
+    ramus: Annotated[float, Quantity("mm", "5 mm", "60 mm")] | None = Field(
+        default=None, description="instead of 'to': height of a level cut through the ramus above the angle of the jaw"
+    )
     planes: tuple[CutPlane, CutPlane] | None = None
 
     @model_validator(mode="after")
@@ -54,15 +57,23 @@ class Segment(Section):
             return self
         given = {"side": self.side, "from": self.start, "to": self.end}
         if self.planes is not None:
-            extra = [key for key in ("from", "to") if given[key] is not None]
+            extra = [
+                key for key, value in (*given.items(), ("ramus", self.ramus)) if key != "side" and value is not None
+            ]
             if extra:
                 raise problem("two planes already say where the cuts are; remove this key", extra[0])
             return self
+        if self.ramus is not None:
+            if self.end is not None:
+                raise problem("the cut through the ramus already ends the segment; remove this key", "to")
+            if self.side == "midline":
+                raise problem("a cut through the ramus lies on one side; write left or right", "side")
+            del given["to"]
         missing = [((key,), f"the key {key!r} is missing") for key, value in given.items() if value is None]
         if missing:
             raise problems(missing)
         found = self._wrong_teeth()
-        mixed = isinstance(self.start, int) != isinstance(self.end, int)
+        mixed = isinstance(self.start, int) != isinstance(self.end, int) or self.ramus is not None
         if not found and mixed and self.side == "midline":
             text = "one end is a tooth, the other a distance; across the midline give two teeth or two distances"
             found = [(("to",), text)]
@@ -100,7 +111,7 @@ class Segment(Section):
     @property
     def distances(self) -> tuple[float, float] | None:
         """Arch coordinates of the cuts [mm], positive on the left, when the segment is given by distances."""
-        if self.start is None or self.teeth is not None or self.tooth_and_distance is not None:
+        if self.start is None or self.end is None or isinstance(self.start, int) or isinstance(self.end, int):
             return None
         first, last = self._places()
         return {"left": (first, last), "right": (-last, -first), "midline": (-first, last)}[str(self.side)]
@@ -114,8 +125,18 @@ class Segment(Section):
         return int(tooth), float(place) if self.side == "left" else -float(place)
 
     @property
+    def up_the_ramus(self) -> tuple[int | float, float] | None:
+        """Tooth or arch coordinate of the front cut, and height of the level cut through the ramus [mm]."""
+        if self.start is None or self.ramus is None:
+            return None
+        start = self.start if isinstance(self.start, int) or self.side == "left" else -self.start
+        return start, self.ramus
+
+    @property
     def removed(self) -> tuple[int, ...]:
-        """The teeth of a segment given by teeth."""
+        """The teeth of a segment that starts and ends with teeth, or goes from a tooth up the ramus."""
+        if self.ramus is not None and isinstance(self.start, int):
+            return teeth.between(self.start, (teeth.LEFT if self.side == "left" else teeth.RIGHT)[-1])
         return () if self.teeth is None else teeth.between(*self.teeth)
 
 
@@ -182,9 +203,9 @@ class Plate(Section):
     edge_radius: Annotated[float, Quantity("mm", "0 mm", "2 mm")] = from_card("plates.edge_radius")
     wave: Annotated[float, Quantity("mm", "0 mm", "15 mm")] = from_card("plates.wave")
     countersink: Annotated[float, Quantity("mm", "0 mm", "5 mm")] = Field(
-        default_factory=lambda plate: round(cards()["plates.countersink_share"] * plate["thickness"], 12),
-        description="depth of the conical seat of a screw's head",
-        json_schema_extra={"default_from": "parameter plates.countersink_share"},
+        default_factory=lambda plate: min(cards()[f"plates.{plate['preset']}.countersink"], plate["thickness"]),
+        description="depth of the conical seat of a screw's head; matters where a hole is empty",
+        json_schema_extra={"default_from": "preset"},
     )
 
     @model_validator(mode="before")
@@ -206,7 +227,9 @@ class Plate(Section):
         return given
 
     @model_validator(mode="after")
-    def _not_below_the_border(self) -> Plate:
+    def _fits_itself(self) -> Plate:
+        if self.surface is None and self.countersink > self.thickness:
+            raise problem(f"a seat of {self.countersink:g} mm is deeper than the plate is thick", "countersink")
         if self.surface is None and self.height < self.width / 2:
             raise problem(
                 f"a centreline {self.height:g} mm above the lower border lets a plate {self.width:g} mm wide hang "

@@ -22,6 +22,7 @@ PARAMETER_OF_KEY = {
     ("plate", "width"): "plates.{preset}.width",
     ("plate", "thickness"): "plates.{preset}.thickness",
     ("plate", "pitch"): "plates.{preset}.pitch",
+    ("plate", "countersink"): "plates.{preset}.countersink",
     ("plate", "height"): "plates.height",
     ("plate", "standoff"): "plates.standoff",
     ("plate", "edge_radius"): "plates.edge_radius",

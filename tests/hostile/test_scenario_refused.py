@@ -91,6 +91,13 @@ TABLE = {
         4,
         ["one end is a tooth, the other a distance"],
     ),
+    "a ramus and an end": ("from: 34, to: 36", "from: 34, to: 36, ramus: 25 mm", 4, ["resection.to", "already ends"]),
+    "a ramus on both sides": (
+        "side: left, from: 34, to: 36",
+        "side: midline, from: 43, ramus: 25 mm",
+        4,
+        ["resection.side", "write left or right"],
+    ),
     "distances from back to front": ("from: 34, to: 36", "from: 50 mm, to: 20 mm", 4, ["50 mm lies behind 20 mm"]),
     "distance without unit": ("from: 34, to: 36", "from: 20.5, to: 36", 4, ["20.5 is not a tooth"]),
     "one end": ("from: 34, to: 36", "from: 34", 4, ["resection.to", "'to' is missing"]),

@@ -57,7 +57,9 @@ def test_resolved_form_loads_again_to_the_same_scenario(path, tmp_path):
     copy = tmp_path / "scenario.yaml"
     copy.write_text(dump_scenario(scenario), encoding="utf-8")
     again = load_scenario(copy)
-    assert again.model_dump() == scenario.model_dump()
+    names = {"plate": {"surface", "holes"}}  # written with their whole path
+    assert again.model_dump(exclude=names) == scenario.model_dump(exclude=names)
+    assert again.files == scenario.files
     assert scenario_hash(again) == scenario_hash(scenario)
 
 

@@ -91,9 +91,72 @@ def test_lost_muscles_have_no_activation() -> None:
     assert "SM_right" in operation.muscle_activation("INC")
 
 
+RAMUS = {
+    "parametric": [((38.0, -18.0, 30.0), (0.5, 0.87, 0.0)), ((50.0, 23.0, 56.0), (0.0, 0.0, 1.0))],
+    "real": [((33.0, -20.0, 25.0), (0.5, 0.87, 0.0)), ((50.0, 20.0, 45.0), (0.0, 0.0, 1.0))],
+}
+"""Planes at the first molar and level through the ramus, by jaw: angle and lower ramus go, the condyle stays."""
+
+
+@pytest.mark.parametrize("kind", RAMUS)
+def test_plate_turns_up_the_ramus(kind: str, real_jaw_path: object) -> None:
+    """Over a missing angle the plate climbs the ramus, keeps clear of bone, and its screws hold above the cut."""
+    jaw = adult_jaw() if kind == "parametric" else jaw_from_surface(str(real_jaw_path))
+    planes = [(np.array(point), np.array(normal)) for point, normal in RAMUS[kind]]
+    operation = plan_operation(
+        jaw,
+        load_parameters(),
+        segments=[SegmentPlan(planes=planes)],
+        plates=[PlatePlan(per_stump=3, screws=ScrewPlan(whole_screw=True))],
+        bites=["right-first-molar"],
+    )
+    plate, level = operation.plates[0], RAMUS[kind][1][0][2]
+    above = [screw for screw in operation.screws if screw.stump == "distal"]
+    assert len(above) == 3
+    for screw in above:
+        assert screw.head[2] > level + 4.0
+        assert screw.length_in_bone > 3.0
+        assert screw.distance_to_cut > 4.9
+    # Level on the body, upright on the ramus.
+    along = np.diff(plate.path[[0, 8, -9, -1]], axis=0)[[0, 2]]
+    assert abs(along[0, 2]) < 0.3 * np.linalg.norm(along[0])
+    assert along[1, 2] > 0.9 * np.linalg.norm(along[1])
+    assert plate.clearance[0] > 0.3
+    assert plate.clearance[1] < 3.0
+
+
+def test_screws_near_the_joint_are_told() -> None:
+    """A row that reaches the neck of the condyle is built, and the distance to the joint is told."""
+    segment = SegmentPlan(ramus=(36, 41.0))
+    operation = plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=[PlatePlan(per_stump=2)])
+    told = [warning for warning in operation.warnings if "from the top of the left condyle" in warning]
+    assert told
+    assert told[0].startswith("screw-4: passes")
+
+
+def test_muscles_go_with_angle_and_coronoid() -> None:
+    """Masseter and medial pterygoid are lost with the angle, temporalis with the coronoid; the other side keeps all."""
+    planes = [(np.array(point), np.array(normal)) for point, normal in RAMUS["parametric"]]
+    bites = ["right-first-molar"]
+    angle = plan_operation(adult_jaw(), load_parameters(), segments=[SegmentPlan(planes=planes)], bites=bites)
+    lost = {entry.split()[0] for entry in angle.dropped}
+    assert lost >= {"SM_left", "MP_left"}
+    assert not any("PT_left" in entry or "right" in entry for entry in angle.dropped)
+    assert not lost & set(angle.muscle_activation("RMOL"))
+    front = SegmentPlan(tooth_and_distance=(37, 75.0))
+    coronoid = plan_operation(adult_jaw(), load_parameters(), segments=[front], bites=bites)
+    assert {entry.split()[0] for entry in coronoid.dropped} == {"AT_left", "MT_left", "PT_left"}
+    assert all("of its attachment is in the removed part" in entry for entry in (*angle.dropped, *coronoid.dropped))
+
+
 @pytest.mark.parametrize(
     ("plate", "screw"),
-    [("low-profile-1.0", "locking-2.0"), ("low-profile-2.0", "locking-2.0"), ("reconstruction-3.0", "locking-3.0")],
+    [
+        ("low-profile-1.0", "locking-2.0"),
+        ("low-profile-1.3", "locking-2.0"),
+        ("low-profile-2.0", "locking-2.0"),
+        ("reconstruction-3.0", "locking-3.0"),
+    ],
 )
 def test_presets_can_be_planned(plate: str, screw: str) -> None:
     """Light and heavy presets fit the adult jaw."""

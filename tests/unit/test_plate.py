@@ -98,6 +98,7 @@ def test_presets_can_be_changed_and_misspelt_ones_are_matched() -> None:
         "width": 10.0,
         "thickness": 2.5,
         "pitch": 8.0,
+        "countersink": 1.2,
         "bridge_width": 10.0,
         "edge_radius": 0.0,
     }
@@ -202,6 +203,6 @@ def test_empty_hole_has_a_seat_of_its_own() -> None:
     """Without a screw the plate lacks the bore and the cone above it."""
     screws = ScrewPlan(holes={2: HolePlan(screw=False)})
     (hole,) = planned_with(33, 37, PlatePlan(per_stump=3, screws=screws)).plates[0].empty_holes
-    assert (hole.diameter, hole.seat_diameter, hole.seat_depth) == (2.4, 4.0, 1.25)
+    assert (hole.diameter, hole.seat_diameter, hole.seat_depth) == (2.4, 4.0, 1.2)
     (plain,) = planned_with(33, 37, PlatePlan(per_stump=3, countersink=0.0, screws=screws)).plates[0].empty_holes
     assert plain.volume == pytest.approx(np.pi * 1.2**2 * 2.5)

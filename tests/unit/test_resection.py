@@ -12,6 +12,7 @@ from femsim.geometry.resection import (
     combined,
     resect_distances,
     resect_planes,
+    resect_ramus,
     resect_teeth,
     resect_tooth_and_distance,
 )
@@ -104,6 +105,19 @@ def test_level_cut_through_the_ramus_keeps_the_condyle() -> None:
         assert not resection.removed(adult_jaw().landmarks.points["condyle_left"][None])[0]
     mirror = np.diag([-1.0, 1.0, 1.0])
     right = resect_planes(surface, arch, [(mirror @ point, mirror @ normal) for point, normal in (body, level)])
+    assert right.side == "right"
+    assert right.removed(surface.points).sum() == pytest.approx(removed.sum(), rel=0.02)
+
+
+def test_segment_up_the_ramus_is_two_planes() -> None:
+    """From a tooth, or from the distance of its edge, up to a level cut above the angle; mirrored on the other side."""
+    arch, surface, landmarks = adult_arch(), adult_jaw().surface, adult_jaw().landmarks.points
+    at = np.array([arch.tooth(36)[0]])
+    level = np.array([50.0, 23.0, landmarks["gonion_left"][2] + 25.0]), np.array([0.0, 0.0, 1.0])
+    removed = resect_planes(surface, arch, [(arch.point(at)[0], arch.tangent(at)[0]), level]).removed(surface.points)
+    for start in (36, float(at[0])):
+        assert np.array_equal(resect_ramus(surface, arch, landmarks, start, 25.0).removed(surface.points), removed)
+    right = resect_ramus(surface, arch, landmarks, 46, 25.0)
     assert right.side == "right"
     assert right.removed(surface.points).sum() == pytest.approx(removed.sum(), rel=0.02)
 
