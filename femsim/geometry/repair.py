@@ -62,15 +62,17 @@ def _edges(surface: Surface) -> np.ndarray:
 
 
 def _own_triangles(surface: Surface, name: str) -> Repaired:
-    """Leave out triangles without area and those given twice."""
+    """Leave out triangles without area, those given twice, and vertices of no triangle."""
     corners = np.sort(surface.triangles, axis=1)
     _, first = np.unique(corners, axis=0, return_index=True)
     kept = np.zeros(len(corners), dtype=bool)
     kept[first] = True
     kept &= (corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2])
     lost = int(np.count_nonzero(~kept))
-    if lost == 0:
+    if lost == 0 and len(np.unique(corners)) == len(surface.points):
         return surface, ()
+    if lost == 0:
+        return _with(surface.points, surface.triangles), ()
     place = surface.points[surface.triangles[np.flatnonzero(~kept)[0]]].mean(axis=0)
     text = f"{lost} triangles given twice or without area were left out, one near {_at(place)}"
     return _with(surface.points, surface.triangles[kept]), (text,)
@@ -119,8 +121,8 @@ def _components(edges: np.ndarray, count: int) -> tuple[int, np.ndarray]:
 
 def _closed(surface: Surface, name: str) -> Repaired:
     """Close small holes."""
-    edges = np.sort(_edges(surface), axis=1)
-    unique, counts = np.unique(edges, axis=0, return_counts=True)
+    directed = _edges(surface)
+    unique, first, counts = np.unique(np.sort(directed, axis=1), axis=0, return_index=True, return_counts=True)
     if counts.max() > 2:
         place = surface.points[unique[counts > 2][0]].mean(axis=0)
         raise GeometryError(
@@ -128,13 +130,14 @@ def _closed(surface: Surface, name: str) -> Repaired:
             f"{np.count_nonzero(counts > 2)} edges, one near {_at(place)}; remove inner walls and contacts "
             "and export it again"
         )
-    free = unique[counts == 1]
+    free = directed[first[counts == 1]]
     if len(free) == 0:
         return surface, ()
     holes = _holes(surface, free, name)
     added, centres = [], []
     for number, (_, loop) in enumerate(holes):
-        added.append(np.column_stack([loop, np.full(len(loop), len(surface.points) + number)]))
+        # Along an edge the new triangle runs against the old one, so that both face the same way.
+        added.append(np.column_stack([loop[:, ::-1], np.full(len(loop), len(surface.points) + number)]))
         centres.append(surface.points[np.unique(loop)].mean(axis=0))
     closed = Surface(np.vstack([surface.points, *centres]), np.vstack([surface.triangles, *added]))
     sizes = [f"{size:.1f} mm across near {_at(centre)}" for (size, _), centre in zip(holes, centres, strict=True)]
@@ -155,7 +158,10 @@ def _holes(surface: Surface, free: np.ndarray, name: str) -> list[tuple[float, n
     holes = []
     for hole in range(number):
         loop = free[hole_of_point[compact[:, 0]] == hole]
-        size = float(pdist(points[np.unique(loop)]).max())
+        rim = points[np.unique(loop)]
+        box = float(np.linalg.norm(np.ptp(rim, axis=0)))
+        # The distances of all pairs only where they decide: a jaw cut in half has thousands of points on its rim.
+        size = box if box > 2 * LARGEST_HOLE else float(pdist(rim).max())
         if size > LARGEST_HOLE:
             raise GeometryError(
                 f"{told} {_at(points[loop[0]].mean(axis=0))} at a hole {size:.1f} mm across; up to "
