@@ -44,7 +44,7 @@ def repaired(surface: Surface, name: str) -> Repaired:
         What cannot be repaired, with a place in the file's coordinates.
     """
     said: list[str] = []
-    for step in (_own_triangles, _one_body, _closed, _facing_outwards):
+    for step in (_own_triangles, _one_body, _facing_outwards, _closed):
         surface, told = step(surface, name)
         said += [f"{name}: {sentence}" for sentence in told]
     _check_crossings(surface, name)
@@ -122,14 +122,7 @@ def _components(edges: np.ndarray, count: int) -> tuple[int, np.ndarray]:
 def _closed(surface: Surface, name: str) -> Repaired:
     """Close small holes."""
     directed = _edges(surface)
-    unique, first, counts = np.unique(np.sort(directed, axis=1), axis=0, return_index=True, return_counts=True)
-    if counts.max() > 2:
-        place = surface.points[unique[counts > 2][0]].mean(axis=0)
-        raise GeometryError(
-            f"{name}: the surface touches itself, more than two triangles meet at "
-            f"{np.count_nonzero(counts > 2)} edges, one near {_at(place)}; remove inner walls and contacts "
-            "and export it again"
-        )
+    _, first, counts = np.unique(np.sort(directed, axis=1), axis=0, return_index=True, return_counts=True)
     free = directed[first[counts == 1]]
     if len(free) == 0:
         return surface, ()
@@ -179,11 +172,12 @@ def _holes(surface: Surface, free: np.ndarray, name: str) -> list[tuple[float, n
 def _facing_outwards(surface: Surface, name: str) -> Repaired:
     """Turn triangles so that neighbours agree and the whole faces outwards."""
     turned = _against(surface, name)
-    triangles = np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles)
-    if Surface(surface.points, triangles).volume < 0:
-        triangles, turned = triangles[:, ::-1], ~turned
-    found = Surface(surface.points, triangles)
-    if found.volume <= 0:
+    # About its own middle a surface with small holes has nearly its volume.
+    points = surface.points - surface.points.mean(axis=0)
+    volume = Surface(points, np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles)).volume
+    turned = ~turned if volume < 0 else turned
+    found = Surface(surface.points, np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles))
+    if volume == 0.0:
         raise GeometryError(f"{name}: the surface encloses no volume; check the export")
     number = int(np.count_nonzero(turned))
     if number == 0:
@@ -195,14 +189,21 @@ def _facing_outwards(surface: Surface, name: str) -> Repaired:
 
 
 def _against(surface: Surface, name: str) -> np.ndarray:
-    """Mask (m,) of the triangles that face against the first one, every edge having two triangles.
+    """Mask (m,) of the triangles that face against the first one; refuses edges of more than two triangles.
 
     Each triangle stands twice in a graph, as given and turned over; neighbours are joined as they agree. Triangles in
     the first one's component as given agree with it.
     """
     edges = _edges(surface)
-    order = np.lexsort(np.sort(edges, axis=1).T)
-    pair = order.reshape(-1, 2)
+    unique, edge_of, counts = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    if counts.max() > 2:
+        place = surface.points[unique[counts > 2][0]].mean(axis=0)
+        raise GeometryError(
+            f"{name}: the surface touches itself, more than two triangles meet at {np.count_nonzero(counts > 2)} "
+            f"edges, one near {_at(place)}; remove inner walls and contacts and export it again"
+        )
+    order = np.argsort(edge_of.ravel(), kind="stable")
+    pair = order[counts[edge_of.ravel()[order]] == 2].reshape(-1, 2)
     first, second = pair.T // 3
     agree = edges[pair[:, 0], 0] != edges[pair[:, 1], 0]
     count = len(surface.triangles)

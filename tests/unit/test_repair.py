@@ -48,8 +48,8 @@ def test_a_hole_in_a_turned_surface_is_closed() -> None:
     mixed[::9] = mixed[::9, ::-1]
     surface, told = repaired(Surface(holed.points, mixed), "ball")
     assert surface.volume == pytest.approx(BALL.volume, rel=1e-3)
-    assert [sentence.split()[2] for sentence in told] == ["hole", "of"]
-    assert f"{len(mixed[::9])} of {len(surface.triangles)} triangles faced the wrong way" in told[1]
+    assert [sentence.split()[2] for sentence in told] == ["of", "hole"]
+    assert f"{len(mixed[::9])} of {len(mixed)} triangles faced the wrong way" in told[0]
 
 
 def test_a_surface_that_faces_inwards_is_turned() -> None:
