@@ -216,6 +216,13 @@ def _against(surface: Surface, name: str) -> np.ndarray:
             f"{name}: the surface has one side only, as a twisted band has, near {_at(surface.points.mean(axis=0))}; "
             "export one closed surface"
         )
+    apart = ~np.isin(component[:count], component[[0, count]])
+    if apart.any():
+        place = surface.points[np.intersect1d(surface.triangles[apart], surface.triangles[~apart])[0]]
+        raise GeometryError(
+            f"{name}: the surface touches itself in a single vertex at {_at(place)}; take the parts asunder or join "
+            "them and export it again"
+        )
     return component[:count] != component[0]
 
 

@@ -80,6 +80,15 @@ def touching() -> Surface:
     return Surface.from_polydata(both.clean())
 
 
+def pinched() -> Surface:
+    """Two boxes that share one corner."""
+    first, second = box_surface([0, 0, 0], [10, 10, 10]), box_surface([10, 10, 10], [20, 20, 20])
+    both = pv.PolyData.from_regular_faces(
+        np.vstack([first.points, second.points]), np.vstack([first.triangles, second.triangles + 8])
+    )
+    return Surface.from_polydata(both.clean())
+
+
 def crossing() -> Surface:
     """A ball with one vertex pushed through the far side."""
     points = BALL.points.copy()
@@ -99,10 +108,11 @@ def one_sided() -> Surface:
     [
         (without(BALL, 6.0), r"not closed, \d+ of its edges are free, one near \(.*, 2.*\) mm at a hole 1.* mm across"),
         (touching(), r"touches itself, more than two triangles meet at 1 edges, one near \(10\.0, 10\.0, 5\.0\) mm"),
+        (pinched(), r"touches itself in a single vertex at \(10\.0, 10\.0, 10\.0\) mm"),
         (crossing(), r"crosses itself at \d+ edges, one near \("),
         (one_sided(), "has one side only"),
     ],
-    ids=["large hole", "contact", "crossing", "one side"],
+    ids=["large hole", "contact", "corner", "crossing", "one side"],
 )
 def test_refused_with_the_place(surface: Surface, words: str) -> None:
     """What cannot be repaired is refused in one sentence with a place in the file's coordinates."""
