@@ -197,3 +197,27 @@ def turned(degrees: float, axis: int = 0, shift=(0.0, 0.0, 0.0)) -> np.ndarray:
     matrix[a, b], matrix[b, a] = -np.sin(angle), np.sin(angle)
     matrix[:3, 3] = shift
     return matrix
+
+
+def write_ct(folder: Path, hounsfield: np.ndarray, matrix: np.ndarray, changes: dict | None = None) -> None:
+    """Write a CT series, one file a slice in shuffled order; ``changes`` takes slice numbers to elements to set."""
+    folder.mkdir(exist_ok=True)
+    steps = np.linalg.norm(matrix[:3, :3], axis=0)
+    row, column = matrix[:3, 0] / steps[0], matrix[:3, 1] / steps[1]
+    for k in range(hounsfield.shape[2]):
+        path = folder / f"{(7 * k) % 101:03d}.dcm"
+        dataset = dataset_of(path, CT, "CT", ExplicitVRLittleEndian)
+        dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = "1.2.3.7", FRAME
+        dataset.ImagePositionPatient = [f"{x:.8g}" for x in matrix[:3, 3] + k * matrix[:3, 2]]
+        dataset.ImageOrientationPatient = [f"{x:.10g}" for x in (*row, *column)]
+        dataset.PixelSpacing = [f"{steps[1]:.8g}", f"{steps[0]:.8g}"]
+        dataset.Columns, dataset.Rows = hounsfield.shape[:2]
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+        dataset.PixelRepresentation, dataset.SamplesPerPixel = 0, 1
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "-1024", "HU"
+        dataset.PixelData = (hounsfield[:, :, k].T + 1024).astype("<u2").tobytes()
+        dataset["PixelData"].VR = "OW"
+        for keyword, value in (changes or {}).get(k, {}).items():
+            setattr(dataset, keyword, value)
+        dataset.save_as(path, enforce_file_format=True)

@@ -25,8 +25,10 @@ MARGIN = 5
 """Voxels around the label, so that its blurred field ends before the box does."""
 EDGE = 1.0
 """Mean triangle edge [mm]; voxels larger than that make it their size."""
-LARGEST_VOXEL = 3.0
-"""Voxels longer than this [mm] show no jaw: the coronoid process is about 3 mm thick."""
+LARGEST_VOXEL, SMALLEST_VOXEL = 3.0, 0.02
+"""Longer voxels [mm] show no jaw, the coronoid process is about 3 mm thick; no scanner of jaws has smaller ones."""
+LEAST_VOLUME = 5000.0
+"""No jaw, however atrophic, has less bone than this [mm3]; the parametric adult has 70,000."""
 LARGEST_CUT = 25.0
 """A label that lies on the image's border over a larger area [mm2] was cut off by it."""
 MOST_LISTED = 12
@@ -60,6 +62,11 @@ def label_surface(path: str | Path, value: int) -> tuple[Surface, tuple[str, ...
     _check_voxels(grid)
     mask = _chosen(grid, value)
     mask, said = _one_body(mask, grid)
+    if (volume := mask.sum() * _voxel_volume(grid)) < LEAST_VOLUME:
+        raise InputError(
+            f"{path}: the label {value} has {volume / 1000:.2g} cm3, a jaw has at least {LEAST_VOLUME / 1000:g} cm3; "
+            "check the number of the jaw's label"
+        )
     filled = np.asarray(binary_fill_holes(mask))
     if cavities := int(filled.sum() - mask.sum()):
         said = (*said, f"{path}: cavities of {cavities * _voxel_volume(grid) / 1000:.2g} cm3 in the label were filled")
@@ -140,10 +147,10 @@ def _voxel_volume(grid: VoxelGrid) -> float:
 
 def _check_voxels(grid: VoxelGrid) -> None:
     steps = np.linalg.norm(grid.matrix[:3, :3], axis=0)
-    if steps.max() > LARGEST_VOXEL:
+    if steps.max() > LARGEST_VOXEL or steps.min() < SMALLEST_VOXEL:
         raise InputError(
-            f"{grid.name}: the voxels are {steps[0]:.3g} x {steps[1]:.3g} x {steps[2]:.3g} mm, at most "
-            f"{LARGEST_VOXEL:g} mm show a jaw; check the unit of the header or take a finer scan"
+            f"{grid.name}: the voxels are {steps[0]:.3g} x {steps[1]:.3g} x {steps[2]:.3g} mm, allowed are "
+            f"{SMALLEST_VOXEL:g} to {LARGEST_VOXEL:g} mm; check the unit of the header or take a finer scan"
         )
 
 

@@ -36,6 +36,8 @@ MIDLINE_BAND = 0.08
 """Half width of the midline strip as a share of the half width of the jaw: about 5 mm."""
 OPEN_U_LEAST = 0.25
 """Least distance from symphysis to rami as a share of the longest extent; 0.57 on an adult jaw, 0 on a ball or box."""
+MOST_OFF_MIDLINE = 12.0
+"""Incisor and menton so far from the midline [mm] belong to another side: half a severe asymmetry of the chin."""
 SYMMETRY_LARGEST = 0.04
 """Largest trimmed mirror distance as a share of the longest extent: about 5 mm, a badly deformed jaw."""
 
@@ -380,7 +382,20 @@ def _molar(placed: Surface, side: str, place: float) -> np.ndarray:
     return _as_side(near[near[:, 0].argmax()], side)
 
 
+def _check_sides(landmarks: Landmarks, name: str) -> None:
+    """Refuse a landmark on the wrong side: a mirrored jaw would be operated on the wrong side without a word."""
+    for key, point in landmarks.points.items():
+        side = {"left": 1.0, "right": -1.0}.get(key.rpartition("_")[2], 0.0)
+        if side * point[0] < 0.0 or (side == 0.0 and abs(point[0]) > MOST_OFF_MIDLINE):
+            where = f"{abs(point[0]):.1f} mm on the {'left' if point[0] > 0 else 'right'} of the midline"
+            raise GeometryError(
+                f"{name}: the landmark {key} lies {where}; left is the patient's left: exchange the names of the "
+                "sides, or pick the point again"
+            )
+
+
 def _check_plausible(landmarks: Landmarks, limits: JawLimits, name: str) -> None:
+    _check_sides(landmarks, name)
     measured = []
     for side in ("left", "right"):
         condyle, gonion = landmarks[f"condyle_{side}"], landmarks[f"gonion_{side}"]

@@ -44,7 +44,7 @@ def repaired(surface: Surface, name: str) -> Repaired:
         What cannot be repaired, with a place in the file's coordinates.
     """
     said: list[str] = []
-    for step in (_own_triangles, _one_body, _closed, _facing_outwards):
+    for step in (_own_triangles, _one_body, _facing_outwards, _closed):
         surface, told = step(surface, name)
         said += [f"{name}: {sentence}" for sentence in told]
     _check_crossings(surface, name)
@@ -62,15 +62,17 @@ def _edges(surface: Surface) -> np.ndarray:
 
 
 def _own_triangles(surface: Surface, name: str) -> Repaired:
-    """Leave out triangles without area and those given twice."""
+    """Leave out triangles without area, those given twice, and vertices of no triangle."""
     corners = np.sort(surface.triangles, axis=1)
     _, first = np.unique(corners, axis=0, return_index=True)
     kept = np.zeros(len(corners), dtype=bool)
     kept[first] = True
     kept &= (corners[:, 0] < corners[:, 1]) & (corners[:, 1] < corners[:, 2])
     lost = int(np.count_nonzero(~kept))
-    if lost == 0:
+    if lost == 0 and len(np.unique(corners)) == len(surface.points):
         return surface, ()
+    if lost == 0:
+        return _with(surface.points, surface.triangles), ()
     place = surface.points[surface.triangles[np.flatnonzero(~kept)[0]]].mean(axis=0)
     text = f"{lost} triangles given twice or without area were left out, one near {_at(place)}"
     return _with(surface.points, surface.triangles[kept]), (text,)
@@ -119,22 +121,16 @@ def _components(edges: np.ndarray, count: int) -> tuple[int, np.ndarray]:
 
 def _closed(surface: Surface, name: str) -> Repaired:
     """Close small holes."""
-    edges = np.sort(_edges(surface), axis=1)
-    unique, counts = np.unique(edges, axis=0, return_counts=True)
-    if counts.max() > 2:
-        place = surface.points[unique[counts > 2][0]].mean(axis=0)
-        raise GeometryError(
-            f"{name}: the surface touches itself, more than two triangles meet at "
-            f"{np.count_nonzero(counts > 2)} edges, one near {_at(place)}; remove inner walls and contacts "
-            "and export it again"
-        )
-    free = unique[counts == 1]
+    directed = _edges(surface)
+    _, first, counts = np.unique(np.sort(directed, axis=1), axis=0, return_index=True, return_counts=True)
+    free = directed[first[counts == 1]]
     if len(free) == 0:
         return surface, ()
     holes = _holes(surface, free, name)
     added, centres = [], []
     for number, (_, loop) in enumerate(holes):
-        added.append(np.column_stack([loop, np.full(len(loop), len(surface.points) + number)]))
+        # Along an edge the new triangle runs against the old one, so that both face the same way.
+        added.append(np.column_stack([loop[:, ::-1], np.full(len(loop), len(surface.points) + number)]))
         centres.append(surface.points[np.unique(loop)].mean(axis=0))
     closed = Surface(np.vstack([surface.points, *centres]), np.vstack([surface.triangles, *added]))
     sizes = [f"{size:.1f} mm across near {_at(centre)}" for (size, _), centre in zip(holes, centres, strict=True)]
@@ -155,7 +151,10 @@ def _holes(surface: Surface, free: np.ndarray, name: str) -> list[tuple[float, n
     holes = []
     for hole in range(number):
         loop = free[hole_of_point[compact[:, 0]] == hole]
-        size = float(pdist(points[np.unique(loop)]).max())
+        rim = points[np.unique(loop)]
+        box = float(np.linalg.norm(np.ptp(rim, axis=0)))
+        # The distances of all pairs only where they decide: a jaw cut in half has thousands of points on its rim.
+        size = box if box > 2 * LARGEST_HOLE else float(pdist(rim).max())
         if size > LARGEST_HOLE:
             raise GeometryError(
                 f"{told} {_at(points[loop[0]].mean(axis=0))} at a hole {size:.1f} mm across; up to "
@@ -173,11 +172,12 @@ def _holes(surface: Surface, free: np.ndarray, name: str) -> list[tuple[float, n
 def _facing_outwards(surface: Surface, name: str) -> Repaired:
     """Turn triangles so that neighbours agree and the whole faces outwards."""
     turned = _against(surface, name)
-    triangles = np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles)
-    if Surface(surface.points, triangles).volume < 0:
-        triangles, turned = triangles[:, ::-1], ~turned
-    found = Surface(surface.points, triangles)
-    if found.volume <= 0:
+    # About its own middle a surface with small holes has nearly its volume.
+    points = surface.points - surface.points.mean(axis=0)
+    volume = Surface(points, np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles)).volume
+    turned = ~turned if volume < 0 else turned
+    found = Surface(surface.points, np.where(turned[:, None], surface.triangles[:, ::-1], surface.triangles))
+    if volume == 0.0:
         raise GeometryError(f"{name}: the surface encloses no volume; check the export")
     number = int(np.count_nonzero(turned))
     if number == 0:
@@ -189,14 +189,21 @@ def _facing_outwards(surface: Surface, name: str) -> Repaired:
 
 
 def _against(surface: Surface, name: str) -> np.ndarray:
-    """Mask (m,) of the triangles that face against the first one, every edge having two triangles.
+    """Mask (m,) of the triangles that face against the first one; refuses edges of more than two triangles.
 
     Each triangle stands twice in a graph, as given and turned over; neighbours are joined as they agree. Triangles in
     the first one's component as given agree with it.
     """
     edges = _edges(surface)
-    order = np.lexsort(np.sort(edges, axis=1).T)
-    pair = order.reshape(-1, 2)
+    unique, edge_of, counts = np.unique(np.sort(edges, axis=1), axis=0, return_inverse=True, return_counts=True)
+    if counts.max() > 2:
+        place = surface.points[unique[counts > 2][0]].mean(axis=0)
+        raise GeometryError(
+            f"{name}: the surface touches itself, more than two triangles meet at {np.count_nonzero(counts > 2)} "
+            f"edges, one near {_at(place)}; remove inner walls and contacts and export it again"
+        )
+    order = np.argsort(edge_of.ravel(), kind="stable")
+    pair = order[counts[edge_of.ravel()[order]] == 2].reshape(-1, 2)
     first, second = pair.T // 3
     agree = edges[pair[:, 0], 0] != edges[pair[:, 1], 0]
     count = len(surface.triangles)
@@ -208,6 +215,13 @@ def _against(surface: Surface, name: str) -> np.ndarray:
         raise GeometryError(
             f"{name}: the surface has one side only, as a twisted band has, near {_at(surface.points.mean(axis=0))}; "
             "export one closed surface"
+        )
+    apart = ~np.isin(component[:count], component[[0, count]])
+    if apart.any():
+        place = surface.points[np.intersect1d(surface.triangles[apart], surface.triangles[~apart])[0]]
+        raise GeometryError(
+            f"{name}: the surface touches itself in a single vertex at {_at(place)}; take the parts asunder or join "
+            "them and export it again"
         )
     return component[:count] != component[0]
 

@@ -44,7 +44,7 @@ class Calibration(Section):
             if low == high:
                 raise problem(f"every point has {low:g} HU; two different ones make a line", "points")
             if last <= first:
-                text = f"the density falls from {first:g} to {last:g} g/cm3 between {low:g} and {high:g} HU"
+                text = f"the density goes from {first:g} to {last:g} g/cm3 between {low:g} and {high:g} HU"
                 raise problem(f"{text}; it has to rise, check the order of the numbers", "points")
         return self
 

@@ -19,9 +19,19 @@ GIVEN = {
     "condyle_right": (-51.8, 31.5, 83.6),
     "first_molar_right": (-24.8, -20.4, 47.0),
 }
+CHECKED = GIVEN | {
+    "gonion_left": (46.0, 25.4, 24.8),
+    "gonion_right": (-46.0, 25.4, 24.8),
+    "coronoid_left": (47.4, -0.6, 80.2),
+    "coronoid_right": (-47.4, -0.6, 80.2),
+    "menton": (0.0, -40.0, 7.3),
+}
+"""The points given with the jaw, and those found in the pose of its file and looked at."""
 RAS = np.diag([-1.0, -1.0, 1.0])
+UPSIDE_DOWN, FACE_DOWN = np.diag([-1.0, 1.0, -1.0]), np.diag([1.0, -1.0, -1.0])
+"""Half turns that look like a mirrored jaw in one view."""
 Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-RANDOM = [rotation.as_matrix() for rotation in Rotation.random(3, random_state=20)]
+RANDOM = [rotation.as_matrix() for rotation in Rotation.random(6, random_state=20)]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +40,7 @@ def real(real_jaw_path) -> Surface:
 
 
 def assert_near_given(points: dict[str, np.ndarray]) -> None:
-    for name, expected in GIVEN.items():
+    for name, expected in CHECKED.items():
         assert np.linalg.norm(points[name] - expected) < 3.0, name
 
 
@@ -43,7 +53,11 @@ def test_real_jaw_keeps_the_axes_of_its_file(real: Surface) -> None:
     assert tuple(landmarks.points) == LANDMARK_NAMES
 
 
-@pytest.mark.parametrize("rotation", [RAS, Y_UP, *RANDOM], ids=["ras", "y-up", "random-0", "random-1", "random-2"])
+@pytest.mark.parametrize(
+    "rotation",
+    [RAS, Y_UP, UPSIDE_DOWN, FACE_DOWN, *RANDOM],
+    ids=["ras", "y-up", "upside-down", "face-down", *(f"random-{k}" for k in range(len(RANDOM)))],
+)
 def test_landmarks_in_any_orientation(real: Surface, rotation: np.ndarray) -> None:
     """However the file is turned and shifted, the same points are left, right, front and top."""
     shift = np.array([40.0, -150.0, 900.0])
@@ -52,6 +66,28 @@ def test_landmarks_in_any_orientation(real: Surface, rotation: np.ndarray) -> No
     assert rotation_angle(frame.rotation @ rotation, np.eye(3)) < 3.0
     assert abs(landmarks["incisor"][0]) < 1.0
     assert landmarks["condyle_left"][0] > 40.0
+
+
+@pytest.mark.parametrize("rotation", RANDOM[:2], ids=["random-0", "random-1"])
+def test_left_stays_left(real: Surface, rotation: np.ndarray) -> None:
+    """A jaw that has lost its left coronoid has lost the left one in any pose; its mirror image, the right one."""
+    points = real.points.copy()
+    lost = (points[:, 0] > 30.0) & (points[:, 2] > 70.0) & (points[:, 1] < 12.0)
+    points[lost, 2] = 70.0 + 0.2 * (points[lost, 2] - 70.0)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        mirrored = Surface(points * [sign, 1.0, 1.0], real.triangles[:, :: int(sign)])
+        frame, found = find_landmarks(mirrored.transformed(rotation, np.array([5.0, 6.0, 7.0])))
+        other = "right" if side == "left" else "left"
+        assert found[f"coronoid_{side}"][2] < found[f"coronoid_{other}"][2] - 5.0
+        assert np.linalg.det(frame.rotation) == pytest.approx(1.0)
+
+
+def test_swapped_sides_are_refused(real: Surface) -> None:
+    """Points whose left and right were exchanged are refused, not taken for a mirrored jaw."""
+    with pytest.raises(GeometryError, match=r"condyle_left lies 51.8 mm on the right of the midline"):
+        find_landmarks(real, {"condyle_left": np.array(GIVEN["condyle_right"])})
+    with pytest.raises(GeometryError, match=r"incisor lies 24.8 mm on the left"):
+        find_landmarks(real, {"incisor": np.array(GIVEN["first_molar_left"])})
 
 
 @pytest.mark.parametrize("rotation", [RAS, Y_UP], ids=["ras", "y-up"])
