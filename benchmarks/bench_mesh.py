@@ -92,23 +92,21 @@ def run_random(count: int, jaw: Path, preset: str, lines: Path, processes: int) 
     done = {line["seed"] for line in read_lines(lines, head)}
     lines.parent.mkdir(parents=True, exist_ok=True)
     missing = [seed for seed in range(count) if seed not in done]
-    threads = Sizing.preset(preset).threads if processes == 1 else 1
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for line in pool.map(partial(_one, jaw=jaw, preset=preset, threads=threads), missing):
+        for line in pool.map(partial(_one, jaw=jaw, preset=preset), missing):
             append_line(lines, line | head)
             print(f"{line['seed']:3d} {_numbers(line['result'])}", flush=True)
 
 
-def _one(seed: int, *, jaw: Path, preset: str, threads: int) -> dict[str, Any]:
-    """Draw and mesh one operation; its line."""
+def _one(seed: int, *, jaw: Path, preset: str) -> dict[str, Any]:
+    """Draw and mesh one operation on one thread, so that times do not depend on what runs beside; its line."""
     drawn = random_operation(seed, _real_jaw(jaw))
     return {
         "seed": seed,
-        "threads": threads,
         "choices": drawn.choices,
         "screws": len(drawn.operation.screws),
         "refused": drawn.refused,
-        "result": measured(drawn.operation, Sizing.preset(preset, threads=threads)),
+        "result": measured(drawn.operation, Sizing.preset(preset, threads=1)),
     }
 
 
@@ -206,7 +204,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="bench block and preview sizing instead of the jaw")
     parser.add_argument("--jaw", type=Path, default=REAL_JAW, help="closed surface of a real jaw")
     parser.add_argument("--random", type=int, default=0, metavar="N", help="mesh N random operations instead")
-    parser.add_argument("--processes", type=int, default=1, help="random operations at a time, one thread each if more")
+    parser.add_argument("--processes", type=int, default=1, help="random operations at a time, one thread each")
     parser.add_argument("--preset", default="standard", help="sizing preset")
     parser.add_argument("--lines", type=Path, default=LINES, help="JSON lines of the random operations")
     parser.add_argument("--table", action="store_true", help="only print the table of the lines")

@@ -116,7 +116,7 @@ def cached_mesh(
     # Before the minute of work, not after it.
     _check_writable(path.parent)
     with _alone(path.with_suffix(".lock"), note):
-        found = _stored(path, note)
+        found = _stored(path, _nobody)
         if found is not None:
             return _told(found, progress), True
         mesh = build_mesh(operation, sizing, progress)
@@ -140,8 +140,8 @@ def _stored(path: Path | None, note: Callable[[str], None]) -> Mesh | None:
         return None
     try:
         return load_mesh(path)
-    except InputError as error:
-        note(f"{error}; the mesh is made again")
+    except InputError:
+        note(f"{path} cannot be read as a mesh; it is made again")
         return None
 
 

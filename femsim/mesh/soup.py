@@ -20,7 +20,7 @@ COARSE_ENOUGH = 2000
 REDUCTIONS = (0.9, 0.85, 0.8, 0.7, 0.6, 0.45, 0.3)
 # A cut sheet ends this far outside the bone so that it cuts cleanly through the surface [mm].
 SHEET_MARGIN = 2.0
-# The surface of an empty hole ends this far outside the plate [mm]; the bone may be 0.3 mm away.
+# The surface of an empty hole ends this far outside the plate [mm]; no plate stands nearer to the bone.
 HOLE_MARGIN = 0.2
 # Side step by which the two sides of a cut plane are told apart [mm].
 SIDE_STEP = 0.02

@@ -133,11 +133,11 @@ def _row(one: Solved, finest: Solved) -> dict[str, Any]:
         "displacement_mm": one.displacement,
         "displacement_difference": one.displacement / finest.displacement - 1.0,
         "screw_load_difference": float(load),
-        "traction_difference": _traction_difference(one, finest),
+        "traction_difference": traction_difference(one, finest),
     }
 
 
-def _traction_difference(one: Solved, finest: Solved) -> float:
+def traction_difference(one: Solved, finest: Solved) -> float:
     """Norm over area of the difference of the patch tractions, over that of the finest mesh's tractions.
 
     Rings and sectors are laid out by the screw, not by the mesh: patches with the same screw, ring and sector are the

@@ -38,7 +38,7 @@ SCENARIO_ERRORS = {
     "no unit": ([("150 N", "150")], [":7: loading.tasks.0.force: ", "has no unit", "'150 N'"]),
     "unknown key": ([("per_stump", "perstump")], [":6: screws.perstump: ", "did you mean 'per_stump'?"]),
     "missing surface": ([SURFACE], [":3: jaw.surface: ", "no file 'jaw.stl'"]),
-    "plate at the bone": ([("-2.5}", "-2.5, standoff: 0.1 mm}")], [":5: plate.standoff: ", "0.3 mm to 5 mm"]),
+    "plate at the bone": ([("-2.5}", "-2.5, standoff: 0.1 mm}")], [":5: plate.standoff: ", "0.2 mm to 5 mm"]),
     "plate under the border": ([("-2.5}", "-2.5, height: 3 mm}")], [":5: plate.height: ", "at least 4 mm"]),
 }
 PLANNING_ERRORS = {

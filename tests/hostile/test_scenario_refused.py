@@ -47,7 +47,7 @@ TABLE = {
     "not a number with unit": ("9 mm", "nan mm", 5, ["not a finite number"]),
     "infinite": ("150 N", "1e999 N", 10, ["not a finite number"]),
     "implausible": ("9 mm", "9 m", 5, ["'9 m'", "3 mm to 30 mm"]),
-    "plate touches the bone": ("9 mm", "9 mm, standoff: 0.2 mm", 5, ["'0.2 mm'", "0.3 mm to 5 mm"]),
+    "plate touches the bone": ("9 mm", "9 mm, standoff: 0.1 mm", 5, ["'0.1 mm'", "0.2 mm to 5 mm"]),
     "plate hangs below the bone": ("9 mm", "3.5 mm", 5, ["plate.height", "3.5 mm above", "at least 4 mm"]),
     "screw at the cut": ("bicortical", "bicortical, minimal_distance_to_cut: 1 mm", 6, ["'1 mm'", "2 mm to 20 mm"]),
     "unit in the wrong place": ("9 mm", "mm 9", 5, ["not one finite number"]),

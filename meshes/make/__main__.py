@@ -1,4 +1,4 @@
-"""Make the shipped meshes again: ``python meshes/make_meshes.py``.
+"""Make the shipped meshes again: ``python meshes/make``.
 
 A mesh whose card has the key of its scenario's geometry is left alone, so the command costs nothing when nothing has
 changed. ``--check`` only tells which are out of date; ``--again`` makes every mesh anew.
@@ -23,10 +23,10 @@ from femsim.pipeline import Hooks
 from femsim.pipeline.setting import Setting, prepare
 from femsim.scenario import load_scenario
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1]
 SCENARIOS = FOLDER.parent / "scenarios"
 SHIPPED = ("60gy-12-months", "bench-block")
-COMMAND = "python meshes/make_meshes.py"
+COMMAND = "python meshes/make"
 
 
 def setting_of(name: str) -> Setting:
