@@ -149,6 +149,19 @@ def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_pa
     assert headline(summary, load_catalogue()).startswith("On the same patients a and b hold longer than weak;")
 
 
+def test_a_few_pairs_more_are_not_shown_to_be_a_difference(tmp_path: Path) -> None:
+    """3 of 20 patients against 1 of 20: the intervals of the shares overlap, so no design is named."""
+    days = {"a": [200.0] * 3 + [250.0] + [1e9] * 16, "b": [100.0] * 3 + [300.0] + [1e9] * 16}
+    rows = [
+        row(f"{name}{k}", name, k + 1, {"tissue.x": 1.0}, **outcome(day, np.inf))
+        for name, own in days.items()
+        for k, day in enumerate(own)
+    ]
+    write_table(tmp_path / "table.csv", rows)
+    write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0), MadeDesign("b", 1.0)])))
+    assert "none of a and b is shown to outlast" in headline(write_summary(tmp_path), load_catalogue())
+
+
 def test_settings_of_the_runs_are_named_among_what_is_not_known(tmp_path: Path) -> None:
     """Coarse steps and points that end early are said, not hidden; of stumps that nobody followed nothing is told."""
     write_study(tmp_path, MadeStudy([MadeDesign("a", 0.01)], 20))
