@@ -113,8 +113,7 @@ def pairs_chart(pairs: Sequence[Mapping[str, Any]], labels: Mapping[str, str], w
         right.spines["right"].set_visible(False)
         for axis in (ax, right):
             axis.tick_params(axis="y", length=0)
-        ax.set(xlim=(0, 100), xlabel=words.say("study.axis_pairs"))
-        ax.invert_yaxis()
+        ax.set(xlim=(0, 100), ylim=(len(pairs) - 0.5, -0.7), xlabel=words.say("study.axis_pairs"))
         ax.grid(axis="y", visible=False)
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         return svg_text(figure)

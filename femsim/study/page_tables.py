@@ -64,7 +64,8 @@ def designs_table(summary: Summary, words: Catalogue) -> Table:
         stump = (words.number(design["stump_lost"]["events"], 6),) if followed else ()
         rows.append(Row((*cells, *stump)))
     columns = _columns(words, f"{keys} stump" if followed else keys, {"design": TEXT})
-    return Table(words.say("study.designs"), columns, tuple(rows), words.say("study.designs_note"))
+    note = " ".join(words.say(f"study.{key}") for key in ("designs_note", *(("stumps_note",) if followed else ())))
+    return Table(words.say("study.designs"), columns, tuple(rows), note)
 
 
 def pairs_table(summary: Summary, words: Catalogue) -> Table:
