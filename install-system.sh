@@ -1,6 +1,7 @@
 #!/bin/sh
 # PyVista's renderer needs an off-screen GL library. Installs it where root and apt are at hand, else says what to do.
-# 'install-system.sh test' looks after CalculiX and Chromium as well, for cross-code and browser tests. Never fails.
+# 'install-system.sh test' looks after CalculiX, Chromium and Slurm as well, for cross-code, browser and cluster tests.
+# Never fails.
 set -u
 
 have_gl() {
@@ -25,5 +26,8 @@ if ! command -v ccx >/dev/null 2>&1 && ! install calculix-ccx; then
 fi
 if ! command -v chromedriver >/dev/null 2>&1 && ! install chromium chromium-driver; then
     echo 'femsim: chromedriver not found; the browser tests will be skipped. Debian has it as chromium-driver.' >&2
+fi
+if ! command -v slurmctld >/dev/null 2>&1 && ! install slurm-wlm munge; then
+    echo 'femsim: Slurm (slurmctld, munge) not found; its tests will be skipped. Debian has it as slurm-wlm and munge.' >&2
 fi
 exit 0

@@ -28,6 +28,8 @@ class Where:
             raise InputError(f"--workers {self.workers}: at least one worker is needed")
         if self.dask is not None and self.slurm is not None:
             raise InputError("--dask and --slurm exclude each other; give one")
+        if self.slurm is not None and self.workers is None:
+            raise InputError("--slurm needs --workers: how many jobs the array has")
 
     @property
     def count(self) -> int:

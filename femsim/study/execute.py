@@ -14,14 +14,17 @@ from typing import Protocol
 
 from femsim.errors import FemsimError, InputError, Stopped
 from femsim.study.folder import StudyFolder
-from femsim.study.manifest import Manifest
+from femsim.study.manifest import MOST_ATTEMPTS, Manifest
 
 LOOK_SECONDS = 0.5
 """Between two looks at the workers."""
 STOP_SECONDS = 120.0
 """A worker that was asked to stop ends its step or its factorisation first; after this long it is ended."""
-MOST_RESTARTS = 50
-"""Workers that may die before the study gives up: something is wrong with the machine, not with a point."""
+MOST_DEATHS = 10
+"""Deaths without any progress, beyond those that points may cause, after which the study gives up: something is wrong
+with the machine and not with a point."""
+MOST_CALLS = 5_000
+"""Calls handed to dask at a time."""
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Read by the numerical libraries when they are loaded."""
@@ -94,13 +97,20 @@ class LocalPool:
     threads: int | None = None
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _died: int = 0
+    _finished: int = -1
 
     def tend(self) -> None:
         """Replace workers that have ended while tasks are queued."""
+        finished = sum(self.folder.manifest.finished().values())
+        if finished != self._finished:
+            self._finished, self._died = finished, 0
         self._died += sum(1 for one in self._running if one.poll() not in (None, 0))
         self._running = [one for one in self._running if one.poll() is None]
-        if self._died > MOST_RESTARTS:
-            raise FemsimError(f"{self._died} workers have died; {self.folder.path / 'logs'} holds what they said")
+        if self._died > MOST_DEATHS + MOST_ATTEMPTS * self.workers:
+            raise FemsimError(
+                f"{self._died} workers have died and nothing was finished; {self.folder.path / 'logs'} holds what they "
+                "said"
+            )
         queued = self.folder.manifest.open_tasks().get("queued", 0)
         for _ in range(min(self.workers - len(self._running), queued)):
             self._running.append(self._start())
@@ -174,10 +184,19 @@ class DaskEngine:
         """Submit one call per queued task; dask gives the calls of a lost worker to another one."""
         from femsim.study.worker import take_one
 
+        for one in self._futures:
+            # A worker that was killed with several calls in a row is dask's KilledWorker; the manifest counts those.
+            if one.status == "error" and type(one.exception()).__name__ != "KilledWorker":
+                raise FemsimError(f"--dask {self.address}: a worker cannot take part ({one.exception()})")
         self._futures = [one for one in self._futures if not one.done()]
-        missing = self.folder.manifest.open_tasks().get("queued", 0) - len(self._futures)
-        for _ in range(max(missing, 0)):
-            self._futures.append(self._client.submit(take_one, str(self.folder.path), pure=False))
+        wanted = min(self.folder.manifest.open_tasks().get("queued", 0), MOST_CALLS)
+        try:
+            for _ in range(wanted - len(self._futures)):
+                self._futures.append(self._client.submit(take_one, str(self.folder.path), pure=False))
+        except OSError as error:
+            raise FemsimError(
+                f"--dask {self.address}: the scheduler is gone ({error}); continue with --resume"
+            ) from error
 
     def stop(self) -> None:
         """Take back what has not begun; a point that runs on a worker is left to end there."""

@@ -18,7 +18,7 @@ from femsim.errors import InputError
 from femsim.results.folder import slug
 from femsim.study.about import write_record
 from femsim.study.load import load_study
-from femsim.study.manifest import Manifest, Task, on_shared_file_system
+from femsim.study.manifest import Manifest, Task
 from femsim.study.plan import Point, StudyPlan, plan_study
 from femsim.study.sampling import Range
 from femsim.study.table import columns, row, write_study_table
@@ -72,8 +72,6 @@ class StudyFolder:
         part = Manifest(path / ".part-manifest.sqlite")
         part.create(tasks_of(plan), about)
         os.replace(part.path, folder.manifest.path)
-        if not on_shared_file_system(path):
-            folder.manifest.use_log()
         return folder
 
     @classmethod

@@ -1,8 +1,10 @@
 """Which mesh, operator and point of a study is queued, running, done, failed or stopped; safe for many processes.
 
-One SQLite file. Status and leases are changed inside immediate transactions, so that two processes never take the
-same task. A claim is also a new folder, made by a call that is atomic on every file system: where the locks of a
-cluster's file system do not work, the second process finds the folder and leaves the task alone.
+One SQLite file with its plain rollback journal: the write-ahead log needs memory that all writers share, which machines
+do not have, and with connections as short as these it was measured to be twice as slow on one machine too. Status and
+leases are changed inside immediate transactions, so that two processes never take the same task. A claim is also a new
+folder, made by a call that is atomic on every file system: where the locks of a cluster's file system do not work, the
+second process finds the folder and leaves the task alone.
 
 A running task is kept by a heartbeat, a counter. Whoever sees a counter stand still for the length of a lease by its
 own clock, or knows that the process on this machine is gone, may queue the task again; clocks are never compared.
@@ -32,9 +34,6 @@ MOST_ATTEMPTS = 5
 """A task whose worker has died so often is failed, so that one that eats all memory does not stop a study."""
 BUSY_SECONDS = 60.0
 """Wait for a lock; hundreds of workers that end together queue for a few seconds."""
-SHARED = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "fuse", "ceph", "glusterfs", "9p", "afs"}
-"""File systems on which several machines may meet: SQLite's write-ahead log needs shared memory and is not used."""
-
 TABLES = """
 CREATE TABLE IF NOT EXISTS tasks (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, position INTEGER NOT NULL, needs TEXT NOT NULL,
@@ -130,11 +129,6 @@ class Manifest:
             rows = [(one.name, one.kind, number, one.needs, "queued") for number, one in enumerate(tasks)]
             connection.executemany("INSERT INTO tasks (name, kind, position, needs, status) VALUES (?,?,?,?,?)", rows)
             connection.executemany("INSERT INTO about VALUES (?,?)", list(about.items()))
-
-    def use_log(self) -> None:
-        """Switch to the write-ahead log, where readers and a writer do not wait for each other; one machine only."""
-        with self._open() as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
 
     def about(self) -> dict[str, str]:
         """What the study was created with."""
@@ -232,11 +226,17 @@ class Manifest:
         with self._open() as connection:
             return dict(connection.execute("SELECT status, COUNT(*) FROM tasks WHERE kind=? GROUP BY status", (kind,)))
 
+    def finished(self) -> dict[str, int]:
+        """Tasks of every kind that are done or failed, by status."""
+        return {status: count for status, count in self._by_status().items() if status not in UNFINISHED}
+
     def open_tasks(self) -> dict[str, int]:
         """Tasks of every kind that are not finished, by status."""
+        return {status: count for status, count in self._by_status().items() if status in UNFINISHED}
+
+    def _by_status(self) -> dict[str, int]:
         with self._open() as connection:
-            rows = connection.execute("SELECT status, COUNT(*) FROM tasks GROUP BY status").fetchall()
-        return {status: count for status, count in rows if status in UNFINISHED}
+            return dict(connection.execute("SELECT status, COUNT(*) FROM tasks GROUP BY status").fetchall())
 
     def states(self) -> dict[str, tuple[str, str]]:
         """Status and reason of every task."""
@@ -311,18 +311,3 @@ def _began(pid: int) -> str:
     except OSError:
         return ""
     return "ended" if rest[0] in "ZX" else rest[19]
-
-
-def on_shared_file_system(path: Path) -> bool:
-    """Whether a path lies on a file system that several machines may share; True when the system does not tell."""
-    try:
-        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return os.name == "posix"
-    place, kind = "", ""
-    for line in mounts:
-        _, where, what, *_ = line.split()
-        inside = str(path.resolve()) == where or str(path.resolve()).startswith(where.rstrip("/") + "/")
-        if inside and len(where) >= len(place):
-            place, kind = where, what
-    return kind.partition(".")[0] in SHARED

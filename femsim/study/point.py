@@ -38,6 +38,10 @@ NEVER = float("inf")
 Kept = TypeVar("Kept")
 
 
+class TakenElsewhere(Exception):
+    """Another process has this attempt although the manifest gave it to us: the file system's locks do not work."""
+
+
 class Workshop:
     """What a worker process keeps between tasks.
 
@@ -63,6 +67,8 @@ class Workshop:
         try:
             with Heartbeat(self.manifest, claim):
                 made = self._work(claim)
+        except TakenElsewhere:
+            return "taken"  # its lease runs out unless the other process ends it
         except Stopped as stop:
             self.manifest.finish(claim, "stopped", str(stop))
             return "stopped"
@@ -87,8 +93,11 @@ class Workshop:
             return self._operator(key)
         if self.folder.record(claim.name) is not None:
             return False  # done by a worker that died before it could say so
-        (self.folder.point(claim.name)).mkdir(exist_ok=True)
-        (self.folder.point(claim.name) / f"attempt-{claim.attempt}").mkdir()
+        self.folder.point(claim.name).mkdir(exist_ok=True)
+        try:
+            (self.folder.point(claim.name) / f"attempt-{claim.attempt}").mkdir()
+        except FileExistsError:
+            raise TakenElsewhere from None
         # The last digits of dense algebra hang on the number of threads, and the table must not.
         with one_dense_thread():
             self._point(claim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -130,6 +131,7 @@ def test_two_processes_share_a_study(tmp_path, environment):
     assert attempts == ["attempt-1"] * POINTS
 
 
+@pytest.mark.slow
 def test_stopped_study_is_resumed_and_a_new_one_gets_its_own_folder(tmp_path, environment):
     """A termination signal leaves a table of what is finished, exit code 4; without --resume nothing is touched."""
     file, runs = study_in(tmp_path / "file"), tmp_path / "runs"
@@ -162,3 +164,19 @@ def test_two_hundred_points_of_which_five_fail(tmp_path, environment):
     assert [row["point"] for row in rows if row["status"] == "failed"] == [196, 197, 198, 199, 200]
     assert sum(row["status"] == "done" for row in rows) == 195
     assert found.factorisations <= 1
+
+
+@pytest.mark.slow
+def test_the_error_of_sharing_an_operator_is_measured(tmp_path, environment):
+    """A point with sampled density is run with its own operator too; both results are told and kept."""
+    values = study_values(samples=2, operator_checks=1)
+    values["sample"] = {"patient.bone_density": {"low": 0.7, "high": 0.8}}
+    found, rows = finished(written(tmp_path / "file", values, years=0.05), tmp_path / "runs")
+    assert len(rows) == 2  # checks are no rows of the table
+    (check,) = json.loads((found.folder / "operator_check.json").read_text(encoding="utf-8"))["rows"]
+    assert check["point"] == 2
+    shared = next(row for row in rows if row["point"] == 2)
+    assert check["margin_motion_shared"] == shared["margin_motion"]
+    assert check["margin_motion_own"] != shared["margin_motion"]
+    assert check["margin_motion_own"] == pytest.approx(shared["margin_motion"], abs=0.05)
+    assert any("was checked on 1 points" in sentence for sentence in found.sentences)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from study_models import study_values, written
+from test_study_manifest import claimed
 from typer.testing import CliRunner
 
 from femsim.cli import app
@@ -15,8 +16,10 @@ from femsim.study import bench
 from femsim.study.command import Where, planned
 from femsim.study.execute import THREADS, environment
 from femsim.study.finish import check_sentences, duration, known_times, time_keys, times_file
+from femsim.study.folder import StudyFolder
 from femsim.study.load import load_study
 from femsim.study.plan import plan_study
+from femsim.study.point import Workshop
 from femsim.study.table import columns, read_study_table, row, write_study_table
 
 
@@ -75,6 +78,7 @@ def test_workers_together_fill_the_cores_and_no_more():
     [
         (["--workers", "0"], "at least one worker"),
         (["--dask", "tcp://127.0.0.1:1", "--slurm", ""], "exclude each other"),
+        (["--slurm", "--partition=cpu"], "how many jobs"),
         (["--resume"], "no study of 'blocks' to resume"),
     ],
 )
@@ -88,8 +92,6 @@ def test_wrong_options_are_one_sentence(tmp_path, options, sentence):
 
 def test_resume_tells_that_the_study_has_changed(tmp_path):
     """A study of the same name and another content is not continued."""
-    from femsim.study.folder import StudyFolder
-
     file = written(tmp_path)
     StudyFolder.create(tmp_path / "runs", plan_study(load_study(file)))
     written(tmp_path, study_values(samples=9))
@@ -102,6 +104,32 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path):
     code, text = told("study", tmp_path)
     assert code == 2
     assert "no study folder" in text
+
+
+def test_an_attempt_that_another_process_has_begun_is_left_to_it(tmp_path):
+    """Where file locks do not work, the attempt's folder decides: nothing is run, nothing is recorded."""
+    folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
+    for _ in ("mesh", "operator"):
+        folder.manifest.finish(claimed(folder.manifest), "done")
+    claim = claimed(folder.manifest)
+    (folder.point(claim.name) / "attempt-1").mkdir(parents=True)
+    assert Workshop(folder).do(claim) == "taken"
+    assert folder.record(claim.name) is None
+    assert folder.manifest.states()[claim.name][0] == "running"
+
+
+def test_a_record_of_a_worker_that_died_too_early_is_kept(tmp_path):
+    """A point whose record is whole is not run again, and the first record stays."""
+    folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
+    for _ in ("mesh", "operator"):
+        folder.manifest.finish(claimed(folder.manifest), "done")
+    claim = claimed(folder.manifest)
+    (folder.point(claim.name) / "attempt-1").mkdir(parents=True)
+    folder.publish(claim.name, 1, {"outcome": {"end_day": 1.0}})
+    (folder.point(claim.name) / "attempt-2").mkdir()
+    folder.publish(claim.name, 2, {"outcome": {"end_day": 2.0}})
+    assert Workshop(folder).do(claim) == "done"
+    assert folder.record(claim.name)["outcome"] == {"end_day": 1.0}
 
 
 # --- table ----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from femsim.study.manifest import MOST_ATTEMPTS, Claim, Manifest, Task, identity, is_gone, on_shared_file_system
+from femsim.study.manifest import MOST_ATTEMPTS, Claim, Manifest, Task, identity, is_gone
 
 TASKS = [Task("mesh-a", "mesh"), Task("operator-b", "operator", "mesh-a")]
 TASKS += [Task(f"{number:06d}", "point", "operator-b") for number in range(1, 41)]
@@ -20,7 +18,6 @@ TASKS += [Task(f"{number:06d}", "point", "operator-b") for number in range(1, 41
 def made(folder: Path, tasks: list[Task] = TASKS, lease: float = 120.0) -> Manifest:
     manifest = Manifest(folder / "manifest.sqlite", lease)
     manifest.create(tasks, {"hash": "0"})
-    manifest.use_log()
     return manifest
 
 
@@ -130,11 +127,3 @@ def test_what_a_stop_has_interrupted_is_queued_again(tmp_path):
     assert manifest.open_tasks()["stopped"] == 1
     manifest.requeue_stopped()
     assert claimed(manifest).name == "000001"
-
-
-@pytest.mark.parametrize(("mounts", "shared"), [("server:/x {} nfs4 rw 0 0", True), ("/dev/x {} ext4 rw 0 0", False)])
-def test_the_log_is_used_on_local_file_systems_only(tmp_path, monkeypatch, mounts, shared):
-    """SQLite's write-ahead log needs memory shared by all writers, which machines do not have."""
-    text = "/dev/root / ext4 rw 0 0\n" + mounts.format(tmp_path)
-    monkeypatch.setattr(Path, "read_text", lambda self, **options: text)
-    assert on_shared_file_system(tmp_path / "manifest.sqlite") == shared
