@@ -204,7 +204,9 @@ def constant_table(designs: Sequence[Design], words: Catalogue) -> Table:
     columns = (
         Column(words.say("tables.constant"), TEXT),
         Column(words.say("tables.value")),
-        *_columns(words, "unit range evidence source origin", "unit evidence source origin"),
+        *_columns(words, "unit range", "unit"),
+        Column(words.say("tables.evidence"), "text evidence"),
+        *_columns(words, "source origin", "source origin"),
         Column(words.say("tables.remark"), "text wide"),
     )
     found: dict[tuple[str, str], tuple[dict[str, Any], list[str]]] = {}

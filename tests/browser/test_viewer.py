@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser_hands import (
+    all_of,
+    chip,
+    choose,
+    click_at,
+    drag,
+    eyes,
+    legend,
+    opened,
+    press_button,
+    screenshot,
+    settled,
+    slide,
+)
 from PIL import Image
 from viewer_models import DOSE, LOOSE_DAY, SIZE, brick, written_run
 
@@ -34,7 +45,6 @@ REFERENCES = Path(__file__).parent / "references"
 SMALL = (160, 120)
 TOLERANCE = 6.0
 """Mean difference of grey values (0 to 255) that fonts and software renderers may make on a small picture."""
-PATIENCE = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -57,96 +67,6 @@ def shared_browser(start_browser: Callable) -> Iterator:
 def browser(shared_browser, page: Path):
     """The freshly opened page, 1280 pixels wide."""
     return opened(shared_browser, page, 1280, 1400)
-
-
-def opened(browser, page: Path, width: int, height: int):
-    browser.size(width, height)
-    browser.driver.get("about:blank")
-    browser.complaints(), browser.requests()
-    browser.driver.get(page.as_uri())
-    wait(lambda: browser.driver.execute_script("return Number(document.querySelector('.fv').dataset.drawn) > 0"))
-    return browser
-
-
-def wait(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < end, "the page does not get there"
-        time.sleep(0.05)
-
-
-def settled(browser) -> None:
-    """Wait until what was asked for has been drawn."""
-    browser.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-
-
-def all_of(browser, selector: str) -> list:
-    return browser.driver.find_elements("css selector", selector)
-
-
-def choose(browser, position: int, value: str) -> None:
-    browser.driver.execute_script(
-        "const s = document.querySelectorAll('.fv select')[arguments[0]]; s.value = arguments[1];"
-        "s.dispatchEvent(new Event('change'))",
-        position,
-        value,
-    )
-    settled(browser)
-
-
-def slide(browser, value: float) -> None:
-    browser.driver.execute_script(
-        "const s = document.querySelector('.fv-time-input'); s.value = arguments[0];"
-        "s.dispatchEvent(new Event('input'))",
-        value,
-    )
-    settled(browser)
-
-
-def press_button(browser, text: str) -> None:
-    next(button for button in all_of(browser, ".fv-buttons button") if button.text == text).click()
-    settled(browser)
-
-
-def eyes(browser) -> list[tuple[float, float, float]]:
-    settled(browser)
-    return [
-        tuple(float(stage.get_attribute(f"data-{key}")) for key in ("azimuth", "elevation", "zoom"))
-        for stage in all_of(browser, ".fv-stage")
-    ]
-
-
-def click_at(browser, stage, x: float, y: float) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    half = [stage.size["width"] / 2, stage.size["height"] / 2]
-    ActionChains(browser.driver).move_to_element_with_offset(stage, x - half[0], y - half[1]).click().perform()
-    settled(browser)
-
-
-def drag(browser, stage, dx: float, dy: float) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    chain = ActionChains(browser.driver).move_to_element_with_offset(stage, 0, 150).click_and_hold()
-    chain.move_by_offset(dx / 2, dy / 2).move_by_offset(dx / 2, dy / 2).release().perform()
-    settled(browser)
-
-
-def screenshot(element) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(element.screenshot_as_base64))).convert("RGB"), dtype=int)
-
-
-def legend(browser) -> np.ndarray:
-    return np.array(
-        browser.driver.execute_script(
-            "return [...document.querySelector('.fv-scale').getContext('2d').getImageData(0, 0, 256, 1).data]"
-        )
-    ).reshape(256, 4)[:, :3]
-
-
-def chip(browser, number: int) -> float | None:
-    text = browser.driver.execute_script("return document.querySelectorAll('.fv-chip')[arguments[0]].innerText", number)
-    return float(text.split()[0]) if text else None
 
 
 def test_opens_from_disk_without_a_request_or_complaint(browser):
