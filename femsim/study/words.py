@@ -42,7 +42,7 @@ def headline(summary: Summary, words: Catalogue) -> str:
         "rest": words.listed([labels[name] for name in rest]),
     }
     if not rest:
-        return words.say("study.headline_none", best=told["best"])
+        return words.say("study.headline_none", lead=told["lead"])
     return words.say("study.headline_best" if len(best) == 1 else "study.headline_several", **told)
 
 
