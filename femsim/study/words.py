@@ -38,7 +38,7 @@ def headline(summary: Summary, words: Catalogue) -> str:
     best, rest = leaders(summary)
     labels = labels_of(summary)
     told = {
-        "best": words.listed([labels[name] for name in best]),
+        "lead": words.listed([labels[name] for name in best]),
         "rest": words.listed([labels[name] for name in rest]),
     }
     if not rest:
