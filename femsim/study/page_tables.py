@@ -8,7 +8,7 @@ from typing import Any
 from femsim.report.catalogue import Catalogue
 from femsim.report.frame import Column, Row, Table
 from femsim.study.record import StudyRecord
-from femsim.study.words import day_number, input_name, known_designs, labels_of, median_limits
+from femsim.study.words import day_number, end_of, input_name, known_designs, labels_of, median_limits
 
 Summary = Mapping[str, Any]
 
@@ -68,6 +68,16 @@ def designs_table(summary: Summary, words: Catalogue) -> Table:
     return Table(words.say("study.designs"), columns, tuple(rows), note)
 
 
+def sweep_table(summary: Summary, words: Catalogue) -> Table:
+    """First end and its day of every entry that was run once."""
+    rows = []
+    for design in known_designs(summary):
+        kind, day = end_of(design)
+        rows.append(Row((design["label"], words.say(f"study.end_{kind}"), day_number(day, words))))
+    columns = _columns(words, "entry end day", {"entry": TEXT, "end": TEXT})
+    return Table(words.say("study.sweep"), columns, tuple(rows), words.say("study.sweep_note"))
+
+
 def pairs_table(summary: Summary, words: Catalogue) -> Table:
     """Two designs on the same patients, hazard ratio and log-rank test."""
     keys = "a b pairs a_longer a_limits b_longer equal gain gain_limits hazard hazard_limits p"
@@ -85,12 +95,21 @@ def pairs_table(summary: Summary, words: Catalogue) -> Table:
             words.number(pair["gain_days"]),
             _range(words.number(pair["gain_low"]), words.number(pair["gain_high"]), words),
             words.say(f"study.hazard_{hazard}") if hazard else words.number(pair["hazard_ratio"]),
-            _range(words.number(pair["hazard_low"]), words.number(pair["hazard_high"]), words),
+            _hazard_limits(pair, words),
             _p_value(words, pair["logrank_p"]),
         )
         rows.append(Row(cells))
     columns = _columns(words, keys, {"a": TEXT, "b": TEXT})
     return Table(words.say("study.pairs"), columns, tuple(rows), words.say("study.pairs_note"))
+
+
+def _hazard_limits(pair: Mapping[str, Any], words: Catalogue) -> str:
+    """Interval of a hazard ratio; without an upper end where nothing loosens in a."""
+    if pair["hazard_note"] == "none_loosens":
+        return words.number(None)
+    if pair["hazard_note"] == "none_in_a":
+        return words.say("study.from_on_ratio", low=words.number(pair["hazard_low"]))
+    return _range(words.number(pair["hazard_low"]), words.number(pair["hazard_high"]), words)
 
 
 def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:

@@ -60,7 +60,7 @@ def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[Mapping[s
     Each of ``checks`` holds outcomes of a point with the shared and with its own operator.
     """
     everything, horizon = table.groups(), record.horizon
-    whole = {name: _population(group, record) for name, group in everything.items()}
+    whole = {name: _population(group.points, record) for name, group in everything.items()}
     groups = {name: group.where(group.done) for name, group in whole.items()}
     counts = {state: int((table.status == state).sum()) for state in ("done", "failed", "stopped", "queued")}
     return {
@@ -72,10 +72,19 @@ def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[Mapping[s
         "points": len(table),
         **counts,
         "designs": [
-            {"name": name, **record.about(name), **_design(groups[name], whole[name], record)} for name in groups
+            {
+                "name": name,
+                "design": group.design,
+                "entry": group.entry,
+                **record.about(name),
+                **_design(groups[name], whole[name], record),
+            }
+            for name, group in everything.items()
         ],
-        "comparisons": [_comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(list(groups))],
-        "drivers": [one for name in everything for one in drivers_of(name, everything[name], record)],
+        "comparisons": [
+            _comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(list(groups) if table.sampled else [])
+        ],
+        "drivers": [one for name in everything for one in drivers_of(name, everything[name].points, record)],
         "reasons": _reasons(table),
         "operator_checks": [_operator_check(row) for row in checks],
     }

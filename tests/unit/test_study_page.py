@@ -133,9 +133,14 @@ def test_sweep_without_patients_has_no_pairs(tmp_path: Path) -> None:
     rows = [row(str(k), "a", "", {"plate.height": 7.0 + k}, **outcome(200.0 * k, np.inf)) for k in range(1, 6)]
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0)])))
-    text = text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    page = write_study_page(tmp_path).read_text(encoding="utf-8")
+    text = text_of(page)
     assert "3 of 5 entries have a loose screw or a broken part within 2 years" in text
+    assert "a, plate.height = 8 screw loose first 200" in text
+    assert "a, plate.height = 12 neither to the horizon 730" in text
     assert "Designs on the same patients" not in text
+    assert "virtual patients" not in text
+    assert page.count("<img") == 1
 
 
 def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_path: Path) -> None:
@@ -147,6 +152,15 @@ def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_pa
     write_study(tmp_path, MadeStudy([*equal, MadeDesign("weak", 1 / 50)], 60))
     summary = write_summary(tmp_path)
     assert headline(summary, load_catalogue()).startswith("On the same patients a and b hold longer than weak;")
+
+
+def test_hazard_ratio_without_a_number_is_told_in_words(tmp_path: Path) -> None:
+    """Nothing loosens in a: the ratio has a lower bound only, and no infinity stands on the page."""
+    write_study(tmp_path, MadeStudy([MadeDesign("a", 0.0), MadeDesign("b", 1 / 300)], 40))
+    text = text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    assert "a never loosens" in text
+    assert re.search(r"a never loosens [\d.]+ or more", text)
+    assert not re.search(r"\b(inf|nan)\b", text)
 
 
 def test_a_few_pairs_more_are_not_shown_to_be_a_difference(tmp_path: Path) -> None:

@@ -194,7 +194,9 @@ def test_study_without_results_says_so(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0)])))
     found = write_summary(tmp_path)
-    assert found["designs"] == [{"name": "a", "label": "a", "scenario_hash": "00000000", "n": 0, "missing": 2}]
+    assert found["designs"] == [
+        {"name": "a", "design": "a", "entry": {}, "label": "a", "scenario_hash": "00000000", "n": 0, "missing": 2}
+    ]
     assert text_table(design_rows(found)).splitlines()[-1].split() == ["a", "0", "2"]
     with pytest.raises(InputError, match="knows none of the scenarios"):
         find_ensemble(tmp_path, [], ["00000000"])
