@@ -74,6 +74,8 @@ def leaders(summary: Summary) -> tuple[list[str], list[str]]:
         elif pair["b_low"] > pair["a_high"]:
             beaten.add(pair["a"])
     names = [design["name"] for design in known_designs(summary)]
+    if beaten.issuperset(names):  # each outlasts another in a circle: none stands out
+        return names, []
     return [name for name in names if name not in beaten], [name for name in names if name in beaten]
 
 

@@ -15,7 +15,7 @@ from femsim.durable import write_json, write_table
 from femsim.report.catalogue import load_catalogue
 from femsim.study.page import write_study_page
 from femsim.study.summary import write_summary
-from femsim.study.words import headline
+from femsim.study.words import headline, leaders
 
 WHY = "did not converge <here> & now"
 DESIGNS = (
@@ -161,6 +161,27 @@ def test_hazard_ratio_without_a_number_is_told_in_words(tmp_path: Path) -> None:
     assert "a never loosens" in text
     assert re.search(r"a never loosens [\d.]+ or more", text)
     assert not re.search(r"\b(inf|nan)\b", text)
+
+
+def test_design_whose_points_all_failed_does_not_hide_the_others(tmp_path: Path) -> None:
+    """It is in no comparison, its reasons are told, and the other design has its curve."""
+    study = MadeStudy([MadeDesign("a", 1 / 300), MadeDesign("b", 1 / 300)], 12, dict.fromkeys(range(1, 13), WHY))
+    page = write_study_page(write_study(tmp_path, study)).read_text(encoding="utf-8")
+    assert "of 12 virtual patients reach 2 years" in text_of(page)
+    assert "12 of 24 points gave no result" in text_of(page)
+    assert "Designs on the same patients" not in page
+    assert page.count("<img") == 2
+
+
+def test_designs_that_outlast_each_other_in_a_circle_have_no_winner() -> None:
+    """a over b, b over c, c over a: none is named."""
+    one = {"pairs": 9, "a_low": 0.6, "a_high": 0.8, "b_low": 0.1, "b_high": 0.3}
+    names = [("a", "b"), ("b", "c"), ("c", "a")]
+    designs = [{"name": name, "n": 9} for name in "abc"]
+    assert leaders({"designs": designs, "comparisons": [{"a": a, "b": b, **one} for a, b in names]}) == (
+        list("abc"),
+        [],
+    )
 
 
 def test_a_few_pairs_more_are_not_shown_to_be_a_difference(tmp_path: Path) -> None:
