@@ -213,7 +213,7 @@ def study(
     with Screen() as screen, StopSwitch(screen.note) as stop:
         finished = run_study(
             *(file, where, output, resume),
-            progress=lambda done, total, failed: screen.progress(f"points ({failed} failed)", done / max(total, 1)),
+            progress=lambda done, total, failed: screen.progress("points", done / max(total, 1)),
             begun=lambda folder: screen.note(f"study: {folder}"),
             should_stop=stop,
         )

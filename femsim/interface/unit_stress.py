@@ -1,4 +1,4 @@
-"""Stress of plate and screws per unit force of every patch: with it, fatigue needs no model and no factor."""
+"""Stress of plate and screws per unit interface force: with it, fatigue needs no model and no factor."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ BATCH = 96
 class UnitStress:
     """Averaged stresses of the hardware as a linear function of the interface forces.
 
-    Plate and screws touch the bone at the patches only, so their stresses follow from the patch forces alone.
+    No load acts on plate and screws but through the unknowns of the operator, so their stresses follow from the forces
+    of those alone.
 
     Attributes
     ----------
-    matrix : ndarray of float32, shape (6 k, 3 p)
-        Stress components at all places [MPa] per patch force [N].
+    matrix : ndarray of float32, shape (6 k, m)
+        Stress components at all places [MPa] per interface force [N].
     parts : tuple of str
         Plates and screws, in the order of the rows.
     counts : tuple of int
@@ -42,47 +43,48 @@ class UnitStress:
 
     def stresses(self, forces: np.ndarray) -> dict[str, np.ndarray]:
         """Stress tensors (n, places, 6) [MPa] of every part under n sets of interface forces (n, m) [N]."""
-        patch = np.asarray(forces)[:, : self.matrix.shape[1]].astype(np.float32)
-        every = (self.matrix @ patch.T).T.astype(float).reshape(len(patch), -1, 6)
+        every = (self.matrix @ np.asarray(forces, dtype=np.float32).T).T.astype(float).reshape(len(forces), -1, 6)
         ends = np.cumsum(self.counts)
         return dict(zip(self.parts, np.split(every, ends[:-1], axis=1), strict=True))
 
 
-def unit_stress(model: StaticModel, jumps: sp.csc_matrix, places: Sequence[StressPlaces], solver: Solver) -> UnitStress:
-    """Solve the hardware, floating, under a unit force of every patch.
+def unit_stress(
+    model: StaticModel, columns: sp.csc_matrix, places: Sequence[StressPlaces], solver: Solver
+) -> UnitStress:
+    """Solve the hardware, floating, under a unit force of every unknown of the operator.
 
-    A single force is not in balance. Each is completed by the forces on all patches of its body that balance it with
+    A single force is not in balance. Each is completed by the forces of all unknowns on its body that balance it with
     the least sum of squares; under forces that are in balance, as those of an equilibrium are, these cancel.
 
     Parameters
     ----------
     model : StaticModel
-    jumps : csc_matrix, shape (n_dof, 3 p)
-        From :func:`~femsim.interface.patches.jump_operator`.
+    columns : csc_matrix, shape (n_dof, m)
+        Averages that define the unknowns (``Condensation.C``).
     places : sequence of StressPlaces
     solver : Solver
 
     Raises
     ------
     InputError
-        Bone and hardware share nodes, so that the hardware does not float.
+        Bone and hardware share nodes, or a load acts on the hardware, so that it does not float.
     """
     space, hardware = model.space, model.mesh.hardware
     nodes = np.unique(space.cells[hardware])
-    if np.isin(space.cells[~hardware], nodes).any():
-        raise InputError("unit stresses: bone and hardware share nodes; the mesh has no interface there")
     unknowns = (3 * nodes[:, None] + np.arange(3)).ravel()
+    if np.isin(space.cells[~hardware], nodes).any() or model.loads[unknowns].any():
+        raise InputError("unit stresses: plate or screws share nodes with the bone or carry a load of their own")
     stiffness = sp.csr_matrix(model.stiffness[unknowns][:, unknowns])
-    columns = sp.csc_matrix(jumps)[unknowns]
+    own = sp.csc_matrix(columns)[unknowns]
     rigid, supports = _rigid_bodies(stiffness, space.nodes[nodes])
-    resultants = np.asarray(columns.T @ rigid)
-    basis = orth(resultants)
+    basis = orth(np.asarray(own.T @ rigid))
     factor = solver.factor(sp.csr_matrix(stiffness + sp.triu(supports)))
     read = sp.vstack([place.operator(space, model.young, model.poisson)[:, unknowns] for place in places], format="csr")
-    matrix = np.empty((read.shape[0], columns.shape[1]), dtype=np.float32)
-    for start in range(0, columns.shape[1], BATCH):
-        chosen = slice(start, min(start + BATCH, columns.shape[1]))
-        balanced = columns[:, chosen].toarray() - columns @ (basis @ basis[chosen].T)
+    matrix = np.zeros((read.shape[0], own.shape[1]), dtype=np.float32)
+    acting = np.flatnonzero(np.diff(own.indptr))  # a bite point has no part in the hardware
+    for start in range(0, len(acting), BATCH):
+        chosen = acting[start : start + BATCH]
+        balanced = own[:, chosen].toarray() - own @ (basis @ basis[chosen].T)
         matrix[:, chosen] = read @ -factor.solve(balanced)
     factor.close()
     return UnitStress(matrix, tuple(one.name for one in places), tuple(len(one.centres) for one in places))

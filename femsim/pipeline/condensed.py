@@ -157,7 +157,7 @@ def condensed_jaw(setting: Setting, built: Construct, hooks: Hooks) -> Condensed
     model = built.model
     with hooks.timed("unit stresses of the hardware"):
         solver = make_solver(setting.scenario.solver, announce=hooks.note)
-        stresses = unit_stress(model, built.jumps, hardware_places(setting, model), solver)
+        stresses = unit_stress(model, built.condensation.C, hardware_places(setting, model), solver)
     points, averaging = points_behind(model, built.patches)
     seconds = {name: round(value, 2) for name, value in hooks.timings.items()}
     return CondensedJaw(

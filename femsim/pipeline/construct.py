@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from femsim.fem import assembly
 from femsim.fem.materials import Elasticity
@@ -49,7 +48,6 @@ class Construct:
     """Model, patches and condensed operator of a setting on the day of surgery."""
 
     model: StaticModel
-    jumps: sp.csc_matrix
     patches: Patches
     bone: PatchBone
     eqd2: np.ndarray
@@ -94,10 +92,9 @@ def construct(
             struts = operation.graft.in_struts(points.reshape(-1, 3)).reshape(points.shape[:2])
             grafted = patch_means(model, patches, struts.astype(float))
         bone = PatchBone(cortical, elasticity, setting.tissue.table.histories(eqd2), grafted)
-        jumps = jump_operator(model.space, mesh, patches)
         condensation = condense(
             model.stiffness,
-            jumps,
+            jump_operator(model.space, mesh, patches),
             patches,
             model.loads,
             model.load_names,
@@ -110,7 +107,7 @@ def construct(
     if operator is not None:
         condensation = replace(condensation, operator=operator)
     solver = ContactSolver(condensation.operator, patches.thread_shape, law, parameters["interface.bite_stiffness"])
-    return Construct(model, jumps, patches, bone, eqd2, law, condensation, solver)
+    return Construct(model, patches, bone, eqd2, law, condensation, solver)
 
 
 def tasks(setting: Setting, names: tuple[str, ...], bites: tuple[str, ...]) -> tuple[tuple[Task, ...], HealingSpectrum]:

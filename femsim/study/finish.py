@@ -44,7 +44,7 @@ def finish_study(folder: StudyFolder, plan: StudyPlan) -> Finished:
     made = {kind: len(manifest.seconds(kind)) for kind in ("mesh", "operator")}
     sentences = [
         f"{sum(counts.values())} points: {', '.join(told)}",
-        f"{made['mesh']} meshes and {made['operator']} factorisations were made for this study",
+        f"made for this study: {made['mesh']} of the meshes, {made['operator']} of the factorisations",
     ]
     reasons = Counter(reason for status, reason in states.values() if status == "failed")
     sentences += [f"failed ({count}): {reason}" for reason, count in reasons.most_common(MOST_REASONS)]
@@ -132,28 +132,33 @@ def remember_times(folder: StudyFolder, plan: StudyPlan) -> None:
         return
 
 
-def estimate(plan: StudyPlan, workers: int, threads_note: str = "") -> list[str]:
+ONE = {"mesh": "mesh", "operator": "factorisation", "point": "evolution"}
+MANY = {"mesh": "meshes", "operator": "factorisations", "point": "evolutions"}
+
+
+def estimate(plan: StudyPlan, workers: int) -> list[str]:
     """Say how many meshes, factorisations and evolutions a study needs, and about how long they take."""
     keys = [plan.keys(point) for point in plan.points]
     counts = {"mesh": len({key[0] for key in keys}), "operator": len({key[1] for key in keys}), "point": len(keys)}
     checks = sum(point.exact for point in plan.points)
-    words = {"mesh": "meshes", "operator": "factorisations", "point": "evolutions"}
     times, names = known_times(), time_keys(plan)
     lines, total, unknown = [], 0.0, []
     for kind, count in counts.items():
         each = times.get(names[kind])
         more = f", {checks} of them to check the shared operator" if kind == "point" and checks else ""
         if each is None:
-            unknown.append(words[kind])
-            lines.append(f"{count} {words[kind]}{more}")
+            unknown.append(MANY[kind])
+            lines.append(f"{count} {ONE[kind] if count == 1 else MANY[kind]}{more}")
             continue
         # Meshes and operators of one design wait for each other; points share all workers.
         total += count * each / min(workers, count)
-        lines.append(f"{count} {words[kind]}{more}, about {each:.3g} s each on one worker")
+        lines.append(f"{count} {ONE[kind] if count == 1 else MANY[kind]}{more}, about {each:.3g} s each on one worker")
     if unknown:
         lines.append(f"how long is not known: no study with such {' and '.join(unknown)} was measured on this machine")
     else:
-        lines.append(f"about {duration(total)} on {workers} workers, less for what the caches hold already")
+        lines.append(
+            f"about {duration(total)} on {workers} worker{'s' * (workers > 1)}, less for what the caches hold already"
+        )
     return lines
 
 

