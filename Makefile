@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test validate gallery studies clean
+.PHONY: demo test validate gallery studies comparison clean
 
 $(STAMP): pyproject.toml install-system.sh
 	sh install-system.sh
@@ -20,6 +20,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	sh install-system.sh test
+	if command -v npm >/dev/null 2>&1; then npm ci --prefix tests/browser --no-audit --no-fund --silent || true; fi
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not slow' --durations=15
@@ -32,6 +33,10 @@ gallery: $(STAMP)
 
 studies: $(STAMP)
 	$(BIN)/python docs/make_studies.py
+
+# Pages of docs/compare.md: three plates over two jaws; runs what was not run yet.
+comparison: $(STAMP)
+	$(BIN)/python docs/make_comparison.py
 
 clean:
 	rm -rf $(VENV)

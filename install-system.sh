@@ -1,6 +1,7 @@
 #!/bin/sh
 # PyVista's renderer needs an off-screen GL library. Installs it where root and apt are at hand, else says what to do.
-# 'install-system.sh test' looks after CalculiX, Chromium and Slurm as well, for cross-code, browser and cluster tests.
+# 'install-system.sh test' looks after CalculiX, Chromium, npm and Slurm as well, for cross-code, browser, accessibility
+# and cluster tests.
 # Never fails.
 set -u
 
@@ -29,5 +30,8 @@ if ! command -v chromedriver >/dev/null 2>&1 && ! install chromium chromium-driv
 fi
 if ! command -v slurmctld >/dev/null 2>&1 && ! install slurm-wlm munge; then
     echo 'femsim: Slurm (slurmctld, munge) not found; its tests will be skipped. Debian has it as slurm-wlm and munge.' >&2
+fi
+if ! command -v npm >/dev/null 2>&1 && ! install npm; then
+    echo 'femsim: npm not found; the accessibility tests will be skipped. Debian and Ubuntu have it as npm.' >&2
 fi
 exit 0

@@ -116,6 +116,7 @@ def written_run(runs: Path, title: str = "Bricks", dose: float = DOSE, days: int
         "criteria": {"motion_um": 150.0, "holding_ratio": 0.5, "lateral_ratio": 0.3, "duration_days": 7.0},
         "inputs": [{"key": "jaw.parametric", "value": "{}", "origin": "scenario"}],
         "operation": {
+            "plates": [],
             "screws": [
                 {
                     "name": name,

@@ -17,6 +17,8 @@ ENGLISH = "en"
 DAYS_PER_MONTH = 30.4
 DAYS_PER_YEAR = 365.25
 EARLY_DAYS = 60
+SHORT_YEARS = 0.97
+"""Spans shorter than this many years are told in months."""
 """Times before this are told in days, later ones in months too."""
 MANY = 1e6
 """From here on counts are told in millions."""
@@ -111,7 +113,11 @@ class Catalogue:
         return self.say("words.on" if abs(days) < EARLY_DAYS else "words.in", time=self.duration(days))
 
     def years(self, days: float) -> str:
-        """Spell a long time: ``3 years``."""
+        """Spell a long time: ``3 years``, ``10 months``; below two months in days."""
+        if days < EARLY_DAYS:
+            return self.say("words.days", days=self.number(days))
+        if days < SHORT_YEARS * DAYS_PER_YEAR:
+            return self.say("words.months", months=self.number(float(round(days / DAYS_PER_MONTH))))
         years = self.number(days / DAYS_PER_YEAR)
         return self.say("words.year" if years == "1" else "words.years", years=years)
 

@@ -79,11 +79,14 @@ def test_page_opens_and_works(shared_browser, report: Path, width: int):
 
 
 def test_keyboard_can_pass_the_view(shared_browser, report: Path):
-    """The first Tab reaches a link that skips the view; the next stop after it lies beyond the view."""
+    """The first Tabs reach links that skip the answer and the view; the next stop after it lies beyond the view."""
     from selenium.webdriver.common.keys import Keys
 
     browser = opened(shared_browser, report, 1280)
     one(browser, "body").send_keys(Keys.TAB)
+    first = browser.driver.switch_to.active_element
+    assert first.text == "Skip to the details"
+    first.send_keys(Keys.TAB)
     link = browser.driver.switch_to.active_element
     assert link.text == "Skip the 3-D view"
     link.send_keys(Keys.ENTER)

@@ -23,7 +23,7 @@ from browser_hands import (
     slide,
 )
 from PIL import Image
-from viewer_models import DOSE, LOOSE_DAY, SIZE, brick, written_run
+from viewer_models import DEFLECTION, DOSE, HEADS, LOOSE_DAY, SIZE, brick, written_run
 
 from femsim.mesh.tetmesh import outer_faces
 from femsim.report.catalogue import load_catalogue
@@ -177,6 +177,31 @@ def test_section_shows_the_inside_in_the_same_colours(browser):
     middle = image[image.shape[0] // 2, image.shape[1] // 2]
     index = round(50 / SIZE * 255)
     assert np.abs(legend(browser)[index - 3 : index + 4] - middle).max(axis=1).min() <= 3
+
+
+def test_deformation_is_drawn_to_scale(browser):
+    """Drawn twenty times as large as computed, a screw moves by twenty times its displacement, and a note says so."""
+    press_button(browser, WORDS["view_frontal"])
+    bar = all_of(browser, ".fv-bar")[0]
+    per_mm = bar.size["width"] / float(bar.text.split()[0])
+
+    def heights() -> list[float]:
+        read = "return document.querySelectorAll('.fv-screw')[arguments[0]].style.transform"
+        found = [browser.driver.execute_script(read, k) for k in (0, 3)]
+        return [float(text.split(",")[1].strip(" px)")) for text in found]
+
+    before = heights()
+    browser.driver.execute_script(
+        "document.querySelector('.fv-more').open = true;"
+        "const s = document.querySelectorAll('.fv-slider input')[1]; s.value = 5; s.dispatchEvent(new Event('input'))"
+    )
+    settled(browser)
+    assert "20 times as large" in all_of(browser, ".fv-legend .fv-note")[0].text
+    moved = [a - b for a, b in zip(before, heights(), strict=True)]
+    known = [20 * DEFLECTION * x / SIZE * per_mm for x in (HEADS[0], HEADS[3])]
+    assert moved == pytest.approx(
+        known, abs=20 * DEFLECTION * 2 / SIZE * per_mm
+    )  # a number stands at the nearest point
 
 
 def test_keys_turn_zoom_and_pick(browser):

@@ -163,7 +163,10 @@ def test_output_that_is_a_file(tmp_path, command):
     assert "no run folder can be made here" in refused(command, path)
 
 
-@pytest.mark.parametrize("arguments", [("report", "none"), ("show", "none"), ("run", "none.yaml"), ("run", ".")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("report", "none"), ("show", "none"), ("run", "none.yaml"), ("run", "."), ("compare", "none.yaml")],
+)
 def test_missing_files_and_folders(tmp_path, arguments):
     """A path that leads nowhere is one sentence for every command that takes one."""
     command, name = arguments

@@ -22,7 +22,7 @@ from femsim.terminal import RESEARCH_ONLY
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "scenarios" / "bench-block.yaml"
 COMMANDS = (
-    *("check", "plan", "mesh", "run", "report", "show", "export"),
+    *("check", "plan", "mesh", "run", "report", "compare", "show", "export"),
     *("tissue", "doctor", "schema", "cite", "parameters"),
 )
 
@@ -305,13 +305,51 @@ def test_first_signal_asks_and_second_ends(pipeline, tmp_path):
 def test_report_and_show_pass_their_folders(pipeline, tmp_path):
     """Each run folder gets its page, and show opens the one named."""
     opened = []
-    pipeline.report = lambda folder, hooks: folder / "report.html"
-    pipeline.show = opened.append
+    pipeline.report = lambda folder, hooks, **choices: folder / "report.html"
+    pipeline.show = lambda *given: opened.append(given)
     result = call("report", tmp_path / "a", tmp_path / "b")
     assert result.stdout.splitlines()[:2] == [f"report: {tmp_path / x / 'report.html'}" for x in "ab"]
     assert RESEARCH_ONLY in result.stdout
     assert call("show", tmp_path).exit_code == 0
-    assert opened == [tmp_path]
+    assert call("show", tmp_path, "--field", "dose", "--view", "frontal").exit_code == 0
+    assert opened == [(tmp_path, None, None), (tmp_path, "dose", "frontal")]
+
+
+def test_report_passes_its_choices(pipeline, tmp_path):
+    """Print version, study and language reach the pipeline."""
+    seen = []
+    pipeline.report = lambda folder, hooks, **choices: seen.append(choices) or folder / "report.pdf"
+    assert call("report", tmp_path, "--pdf", "--study", tmp_path / "s", "--language", "de").exit_code == 0
+    assert seen == [{"pdf": True, "study": tmp_path / "s", "language": "de"}]
+
+
+def test_compare_takes_folders_and_scenarios(pipeline, tmp_path):
+    """Folders stay folders, files are loaded as scenarios; the order, what was taken and the page are printed."""
+    seen = []
+    row = {"place": 1, "design": "A", "first_loose_day": None, "plate_life_years": 12.345, "implant_mm3": 1500.0}
+    last = row | {"place": None, "design": "B", "first_loose_day": 77.7}
+    rows = [row | {"decided_by": "only"}, last | {"decided_by": "unfinished"}]
+
+    def compare(designs, runs, hooks, **choices):
+        seen.append((designs, runs, choices))
+        return types.SimpleNamespace(page=runs / "c.html", pdf=runs / "c.pdf", table=rows, notes=["B: taken from x"])
+
+    pipeline.compare = compare
+    result = call("compare", tmp_path, BENCH, "-o", tmp_path / "runs", "--pdf")
+    assert result.exit_code == 0, result.stderr
+    (designs, runs, choices) = seen[0]
+    assert designs[0] == tmp_path
+    assert designs[1].name == "bench-block"
+    assert runs == tmp_path / "runs"
+    assert choices == {"study": None, "pdf": True, "language": "en"}
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:2] == ["place", "design"]
+    assert lines[2].split()[:4] == ["1", "A", "-", "12.3"]
+    assert "not ranked" in lines[3]
+    assert "B: taken from x" in lines
+    assert f"comparison: {runs / 'c.html'}" in lines
+    assert f"print: {runs / 'c.pdf'}" in lines
+    assert RESEARCH_ONLY in lines
 
 
 def test_schema_is_json():

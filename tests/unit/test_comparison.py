@@ -54,12 +54,12 @@ def test_first_screen_answers(runs: list[RunFolder], tmp_path: Path):
     """Before the details stand which design comes first, the order with its measures, and research use only."""
     content = content_of(runs, tmp_path)
     head = content[: content.index("<main ")]
-    assert "Thick plate comes first: all 4 screws hold for 0.821 years" in head
+    assert "Thick plate comes first: all 4 screws hold for 10 months" in head
     assert "Research use only" in head
     rows = re.findall(r"<tr>(.*?)</tr>", head)
     cells = [re.sub(r"<[^>]*>", "|", row).strip("|").split("||") for row in rows[1:]]
     assert [cell[:4] for cell in cells] == [
-        ["1", "Thick plate", "none to 0.821 years", "0 of 4"],
+        ["1", "Thick plate", "none to 10 months", "0 of 4"],
         ["2", "Thin plate", "month 4 (day 120)", "1 of 4"],
     ]
     assert cells[0][-1] == "time to first loosening"
