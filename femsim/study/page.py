@@ -111,13 +111,13 @@ def _sweep_charts(summary: Mapping[str, Any], record: StudyRecord, words: Catalo
         return []
     key = keys.pop()
     svg = charts.sweep_chart(known, record.input(key), words)
-    return [svg_chart(svg, words.say("study.sweep"), words.say("study.sweep_alt"))]
+    return [svg_chart(svg, words.say("study.sweep_chart"), words.say("study.sweep_alt"))]
 
 
 def _pairs_chart(summary: Mapping[str, Any], words: Catalogue) -> Chart:
     pairs = [pair for pair in summary["comparisons"] if pair["pairs"]]
     svg = charts.pairs_chart(pairs, told.labels_of(summary), words)
-    return svg_chart(svg, words.say("study.pairs"), words.say("study.pairs_alt"))
+    return svg_chart(svg, words.say("study.pairs_chart"), words.say("study.pairs_alt"))
 
 
 def _drivers(summary: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any]]:
@@ -126,15 +126,15 @@ def _drivers(summary: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any
     labels = told.labels_of(summary)
     for driver in summary["drivers"]:
         output = words.say(f"study.output_{driver['output']}")
+        title = words.say("study.drivers_of", design=labels[driver["design"]], output=output)
         notes = [told.note_sentence(note, words) for note in driver["notes"]]
         chart: Chart | None = None
         table: Table | None = None
         if driver["rows"]:
             alt = words.say("study.drivers_alt", output=output)
-            chart = svg_chart(charts.drivers_chart(driver, words), output, alt)
-            table = page_tables.drivers_table(driver, words)
+            chart = svg_chart(charts.drivers_chart(driver, words), title, alt)
+            table = page_tables.drivers_table(driver, labels[driver["design"]], words)
             notes.insert(0, _method(driver, words))
-        title = words.say("study.drivers_of", design=labels[driver["design"]], output=output)
         folded = driver["output"] != "days_held"
         found.append({"title": title, "notes": notes, "chart": chart, "table": table, "folded": folded})
     return found

@@ -112,7 +112,7 @@ def _hazard_limits(pair: Mapping[str, Any], words: Catalogue) -> str:
     return _range(words.number(pair["hazard_low"]), words.number(pair["hazard_high"]), words)
 
 
-def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:
+def drivers_table(driver: Mapping[str, Any], design: str, words: Catalogue) -> Table:
     """Indices and outer fifths of every input of one output."""
     keys = "input mark unit first first_limits total total_limits low_value output_low high_value output_high"
     rows = tuple(
@@ -130,7 +130,8 @@ def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:
         )
         for row in driver["rows"]
     )
-    caption = words.say("study.drivers_table", output=words.say(f"study.output_{driver['output']}"))
+    output = words.say(f"study.output_{driver['output']}")
+    caption = words.say("study.drivers_table", design=design, output=output)
     return Table(caption, _columns(words, keys, {"input": TEXT, "mark": TEXT, "unit": TEXT}), rows)
 
 
