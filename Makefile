@@ -1,12 +1,13 @@
 # make demo: install into .venv and run the main scenario.
 # make test: install and run every check and every test that is not marked slow.
+# make studies: run or continue the studies of scenarios/studies and write their pages under docs/studies.
 # make validate: the slow ones: the real jaw, long brute-force comparisons, many killed runs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test validate gallery comparison clean
+.PHONY: demo test validate gallery studies comparison clean
 
 $(STAMP): pyproject.toml install-system.sh
 	sh install-system.sh
@@ -29,6 +30,9 @@ validate: $(STAMP)
 
 gallery: $(STAMP)
 	for file in scenarios/*.yaml; do $(BIN)/femsim run $$file || exit 1; done
+
+studies: $(STAMP)
+	$(BIN)/python docs/make_studies.py
 
 # Pages of docs/compare.md: three plates over two jaws; runs what was not run yet.
 comparison: $(STAMP)

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from femsim.durable import write_bytes
-from femsim.errors import InputError
+from femsim.errors import FemsimError, InputError
 from femsim.study.command import Where, run_study
 from femsim.study.folder import StudyFolder
 from femsim.study.load import load_study
@@ -29,9 +29,9 @@ KEPT = {"report.html": ".html", "summary.json": ".json", "table.csv": ".csv"}
 def folder_of(file: Path, runs: Path, run: bool, workers: int | None) -> Path:
     """Folder of a study that is finished; runs or continues it when asked to."""
     plan = plan_study(load_study(file))
-    known = any(runs.glob(f"{plan.study.name}-{plan.hash}*/manifest.sqlite"))
     if not run:
         return StudyFolder.find(runs, plan).path
+    known = any(runs.glob(f"{plan.study.name}-{plan.hash}*/manifest.sqlite"))
     with Screen() as screen, StopSwitch(screen.note) as stop:
         finished = run_study(
             *(file, Where(workers), runs, known),
@@ -61,8 +61,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     given = parser.parse_args()
-    for name in given.names:
-        keep(name, folder_of(STUDIES / f"{name}.yaml", given.runs, not given.pages, given.workers))
+    try:
+        for name in given.names:
+            keep(name, folder_of(STUDIES / f"{name}.yaml", given.runs, not given.pages, given.workers))
+    except FemsimError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def record_of(plan: StudyPlan) -> dict[str, Any]:
         "question": study.question or "",
         "expect": study.expect or "",
         "hash": plan.hash,
-        "command": f"femsim study {study.origin.name}",
+        "command": f"femsim study {_named(Path(study.origin.name))}",
         "femsim": __version__,
         "seed": None if sampling is None else sampling.seed,
         "sampling": None if sampling is None else sampling.model_dump(mode="json"),
@@ -51,6 +51,11 @@ def record_of(plan: StudyPlan) -> dict[str, Any]:
         "packages": package_versions(),
         "machine": machine(),
     }
+
+
+def _named(file: Path) -> Path:
+    """Name a file as it was given, but no folders of this machine."""
+    return Path(file.name) if file.is_absolute() else file
 
 
 def _horizon(plan: StudyPlan) -> float:

@@ -13,7 +13,8 @@ from matplotlib.ticker import MultipleLocator
 
 from femsim.report.catalogue import DAYS_PER_MONTH, Catalogue
 from femsim.report.charts import COLOURS, STYLE, WIDTH, chart_line, svg_text
-from femsim.study.words import input_name
+from femsim.study.record import VariedInput
+from femsim.study.words import end_of, input_name
 
 Design = Mapping[str, Any]
 
@@ -26,6 +27,13 @@ HALF_YEAR, LONG = 6, 48
 PANELS_IN_A_ROW = 3
 BAND = 0.16
 """Opacity of a band."""
+SWEEP_MARKS: dict[str, dict[str, Any]] = {
+    "loosening": {"marker": "o", "ms": 7, "ls": ""},
+    "plate_fracture": {"marker": "X", "ms": 8, "ls": ""},
+    "screw_fracture": {"marker": "P", "ms": 8, "ls": ""},
+    "none": {"marker": "^", "ms": 8, "ls": "", "markerfacecolor": "white"},
+}
+"""Marks by the end of a single run."""
 ENDS = {"first_loosening": "loosening", "plate_fracture": "plate_fracture", "screw_fracture": "screw_fracture"}
 
 
@@ -89,6 +97,27 @@ def _step(ax: Axes, curve: Mapping[str, Any], name: str, number: int, label: str
         ax.step(months, edge, where="post", lw=0.7, alpha=0.8, **style)
 
 
+def sweep_chart(designs: Sequence[Design], listed: VariedInput, words: Catalogue) -> str:
+    """Month of the first end over the value of one listed input: one run per value, one line per design."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.0))
+        ax, key = figure.subplots(), listed.name
+        for number, name in enumerate(dict.fromkeys(design["design"] for design in designs)):
+            own = sorted((one for one in designs if one["design"] == name), key=lambda one: one["entry"][key])
+            values = [one["entry"][key] for one in own]
+            months = [end_of(one)[1] / DAYS_PER_MONTH for one in own]
+            ax.plot(values, months, lw=1.4, label=name, **chart_line(number))
+            for value, month, one in zip(values, months, own, strict=True):
+                ax.plot(value, month, color=chart_line(number)["color"], clip_on=False, **SWEEP_MARKS[end_of(one)[0]])
+        for end, marks in SWEEP_MARKS.items():
+            ax.plot([], [], color="#444", label=words.say(f"study.end_{end}"), **marks)
+        label = input_name(key, listed.label, words)
+        ax.set(xlabel=f"{label} [{listed.unit or '-'}]", ylabel=words.say("study.axis_months"))
+        ax.set_ylim(0, 1.05 * designs[0]["whole"]["day"][-1] / DAYS_PER_MONTH)
+        figure.legend(loc="outside right center", frameon=False, handlelength=3.4)
+        return svg_text(figure)
+
+
 def pairs_chart(pairs: Sequence[Mapping[str, Any]], labels: Mapping[str, str], words: Catalogue) -> str:
     """Which design outlasts the other on the same patients: one bar per pair, with 95 % limits at both ends."""
     with mpl.rc_context(STYLE):
@@ -113,8 +142,7 @@ def pairs_chart(pairs: Sequence[Mapping[str, Any]], labels: Mapping[str, str], w
         right.spines["right"].set_visible(False)
         for axis in (ax, right):
             axis.tick_params(axis="y", length=0)
-        ax.set(xlim=(0, 100), xlabel=words.say("study.axis_pairs"))
-        ax.invert_yaxis()
+        ax.set(xlim=(0, 100), ylim=(len(pairs) - 0.5, -0.7), xlabel=words.say("study.axis_pairs"))
         ax.grid(axis="y", visible=False)
         figure.legend(loc="outside lower center", ncols=4, frameon=False)
         return svg_text(figure)

@@ -92,7 +92,7 @@ def _drivers(design: str, output: Output, done: StudyTable, names: list[str], re
         return {**head, "method": None, "explained": None, "notes": [why], "rows": []}
     found = _indices(inputs, values, used.sample, record)
     rows = [_row(k, name, inputs[:, k], values, found, record) for k, name in enumerate(names)]
-    rows.sort(key=lambda row: -row["total"])
+    rows.sort(key=lambda row: (row["total"], abs(row["output_high"] - row["output_low"])), reverse=True)
     about = {"n": found.samples, "method": found.method, "explained": found.explained}
     return {**head, **about, "notes": _cautions(found, record), "rows": rows}
 

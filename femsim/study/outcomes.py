@@ -71,23 +71,31 @@ class StudyTable:
         """Points that have a result, as a mask."""
         return self.status == "done"
 
+    @property
+    def sampled(self) -> bool:
+        """Whether points are of patients that were drawn, and not just entries of lists and grids."""
+        return bool(np.any(self.sample > 0))
+
     def where(self, mask: Array) -> StudyTable:
         """Return the table of the rows in a mask."""
         groups = ({name: column[mask] for name, column in g.items()} for g in (self.inputs, self.numbers, self.texts))
         plain = (column[mask] for column in (self.point, self.design, self.sample, self.status, self.reason))
         return StudyTable(self.path, *plain, *groups)
 
-    def groups(self) -> dict[str, StudyTable]:
+    def groups(self) -> dict[str, Group]:
         """Return the points to be compared, by name: each design at each entry of its lists and grids.
 
         What is listed is what differs between points of the same patient and design.
         """
-        found: dict[str, StudyTable] = {}
+        found: dict[str, Group] = {}
         for design in dict.fromkeys(self.design.tolist()):
             own = self.where(self.design == design)
             listed = own._listed()
             names = np.array([", ".join([design, *own._written(listed, row)]) for row in range(len(own))])
-            found |= {name: own.where(names == name) for name in dict.fromkeys(names.tolist())}
+            for name in dict.fromkeys(names.tolist()):
+                points = own.where(names == name)
+                entry = {key: points.inputs[key][0] for key in listed}
+                found[name] = Group(design, {key: value for key, value in entry.items() if value == value}, points)
         return found
 
     def _written(self, keys: Sequence[str], row: int) -> list[str]:
@@ -100,6 +108,15 @@ class StudyTable:
         first = {number: row for row, number in reversed(list(enumerate(self.sample.tolist())))}
         same = np.array([first[number] for number in self.sample.tolist()], dtype=int)
         return [key for key, column in self.inputs.items() if np.any((column != column[same]) & (column == column))]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Points that are compared with others: a design, and the values of its lists and grids that they share."""
+
+    design: str
+    entry: Mapping[str, Any]
+    points: StudyTable
 
 
 def read_outcomes(path: Path) -> StudyTable:

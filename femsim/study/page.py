@@ -49,6 +49,9 @@ def write_study_page(folder: Path, summary: Mapping[str, Any] | None = None, wor
 def render_study(summary: Mapping[str, Any], record: StudyRecord, hashes: Mapping[str, str], words: Catalogue) -> str:
     """Fill the template with a study's summary and record."""
     known = told.known_designs(summary)
+    sweep = told.is_sweep(summary)
+    charted = _sweep_charts(summary, record, words) if sweep else _survival_charts(summary, words) if known else []
+    table = (page_tables.sweep_table if sweep else page_tables.designs_table)(summary, words) if known else None
     sampled = any(pair["pairs"] for pair in summary["comparisons"])
     return render(
         "study.html.j2",
@@ -60,8 +63,9 @@ def render_study(summary: Mapping[str, Any], record: StudyRecord, hashes: Mappin
         headline=told.headline(summary, words),
         answer=told.answer(summary, words),
         unfinished=_unfinished(summary, words),
-        survival=_survival_charts(summary, words) if known else [],
-        designs=page_tables.designs_table(summary, words) if known else None,
+        survival=charted,
+        survival_title=words.say("study.sweep" if sweep else "study.survival"),
+        designs=table,
         pairs_chart=_pairs_chart(summary, words) if sampled else None,
         pairs=page_tables.pairs_table(summary, words) if sampled else None,
         drivers=_drivers(summary, words),
@@ -98,10 +102,22 @@ def _survival_charts(summary: Mapping[str, Any], words: Catalogue) -> list[Chart
     ]
 
 
+def _sweep_charts(summary: Mapping[str, Any], record: StudyRecord, words: Catalogue) -> list[Chart]:
+    """Month of the first end over the one number that is listed; with more or with words the table has to do."""
+    known = told.known_designs(summary)
+    keys = {key for design in known for key in design["entry"]}
+    numbers = all(isinstance(value, float) for design in known for value in design["entry"].values())
+    if len(keys) != 1 or not numbers or not all(design["entry"] for design in known):
+        return []
+    key = keys.pop()
+    svg = charts.sweep_chart(known, record.input(key), words)
+    return [svg_chart(svg, words.say("study.sweep_chart"), words.say("study.sweep_alt"))]
+
+
 def _pairs_chart(summary: Mapping[str, Any], words: Catalogue) -> Chart:
     pairs = [pair for pair in summary["comparisons"] if pair["pairs"]]
     svg = charts.pairs_chart(pairs, told.labels_of(summary), words)
-    return svg_chart(svg, words.say("study.pairs"), words.say("study.pairs_alt"))
+    return svg_chart(svg, words.say("study.pairs_chart"), words.say("study.pairs_alt"))
 
 
 def _drivers(summary: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any]]:
@@ -110,15 +126,15 @@ def _drivers(summary: Mapping[str, Any], words: Catalogue) -> list[dict[str, Any
     labels = told.labels_of(summary)
     for driver in summary["drivers"]:
         output = words.say(f"study.output_{driver['output']}")
+        title = words.say("study.drivers_of", design=labels[driver["design"]], output=output)
         notes = [told.note_sentence(note, words) for note in driver["notes"]]
         chart: Chart | None = None
         table: Table | None = None
         if driver["rows"]:
             alt = words.say("study.drivers_alt", output=output)
-            chart = svg_chart(charts.drivers_chart(driver, words), output, alt)
-            table = page_tables.drivers_table(driver, words)
+            chart = svg_chart(charts.drivers_chart(driver, words), title, alt)
+            table = page_tables.drivers_table(driver, labels[driver["design"]], words)
             notes.insert(0, _method(driver, words))
-        title = words.say("study.drivers_of", design=labels[driver["design"]], output=output)
         folded = driver["output"] != "days_held"
         found.append({"title": title, "notes": notes, "chart": chart, "table": table, "folded": folded})
     return found

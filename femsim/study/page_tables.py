@@ -8,7 +8,7 @@ from typing import Any
 from femsim.report.catalogue import Catalogue
 from femsim.report.frame import Column, Row, Table
 from femsim.study.record import StudyRecord
-from femsim.study.words import day_number, input_name, known_designs, labels_of, median_limits
+from femsim.study.words import day_number, end_of, input_name, known_designs, labels_of, median_limits
 
 Summary = Mapping[str, Any]
 
@@ -64,7 +64,18 @@ def designs_table(summary: Summary, words: Catalogue) -> Table:
         stump = (words.number(design["stump_lost"]["events"], 6),) if followed else ()
         rows.append(Row((*cells, *stump)))
     columns = _columns(words, f"{keys} stump" if followed else keys, {"design": TEXT})
-    return Table(words.say("study.designs"), columns, tuple(rows), words.say("study.designs_note"))
+    note = " ".join(words.say(f"study.{key}") for key in ("designs_note", *(("stumps_note",) if followed else ())))
+    return Table(words.say("study.designs"), columns, tuple(rows), note)
+
+
+def sweep_table(summary: Summary, words: Catalogue) -> Table:
+    """First end and its day of every entry that was run once."""
+    rows = []
+    for design in known_designs(summary):
+        kind, day = end_of(design)
+        rows.append(Row((design["label"], words.say(f"study.end_{kind}"), day_number(day, words))))
+    columns = _columns(words, "entry end day", {"entry": TEXT, "end": TEXT})
+    return Table(words.say("study.sweep"), columns, tuple(rows), words.say("study.sweep_note"))
 
 
 def pairs_table(summary: Summary, words: Catalogue) -> Table:
@@ -84,7 +95,7 @@ def pairs_table(summary: Summary, words: Catalogue) -> Table:
             words.number(pair["gain_days"]),
             _range(words.number(pair["gain_low"]), words.number(pair["gain_high"]), words),
             words.say(f"study.hazard_{hazard}") if hazard else words.number(pair["hazard_ratio"]),
-            _range(words.number(pair["hazard_low"]), words.number(pair["hazard_high"]), words),
+            _hazard_limits(pair, words),
             _p_value(words, pair["logrank_p"]),
         )
         rows.append(Row(cells))
@@ -92,7 +103,16 @@ def pairs_table(summary: Summary, words: Catalogue) -> Table:
     return Table(words.say("study.pairs"), columns, tuple(rows), words.say("study.pairs_note"))
 
 
-def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:
+def _hazard_limits(pair: Mapping[str, Any], words: Catalogue) -> str:
+    """Interval of a hazard ratio; without an upper end where nothing loosens in a."""
+    if pair["hazard_note"] == "none_loosens":
+        return words.number(None)
+    if pair["hazard_note"] == "none_in_a":
+        return words.say("study.from_on_ratio", low=words.number(pair["hazard_low"]))
+    return _range(words.number(pair["hazard_low"]), words.number(pair["hazard_high"]), words)
+
+
+def drivers_table(driver: Mapping[str, Any], design: str, words: Catalogue) -> Table:
     """Indices and outer fifths of every input of one output."""
     keys = "input mark unit first first_limits total total_limits low_value output_low high_value output_high"
     rows = tuple(
@@ -110,7 +130,8 @@ def drivers_table(driver: Mapping[str, Any], words: Catalogue) -> Table:
         )
         for row in driver["rows"]
     )
-    caption = words.say("study.drivers_table", output=words.say(f"study.output_{driver['output']}"))
+    output = words.say(f"study.output_{driver['output']}")
+    caption = words.say("study.drivers_table", design=design, output=output)
     return Table(caption, _columns(words, keys, {"input": TEXT, "mark": TEXT, "unit": TEXT}), rows)
 
 

@@ -20,6 +20,8 @@ OPERATOR_CHECK = "operator_check.json"
 KIND = "femsim study record"
 CHOSEN = "chosen"
 """Mark of a value that the study file varies by itself: a choice of the study or the spread of patients."""
+LISTED = "listed"
+"""Distribution of a value that lists or grids set."""
 WEAKEST_FIRST = (CHOSEN, *reversed(MARKS))
 
 
@@ -131,7 +133,7 @@ def _varied(name: str, column: np.ndarray, written: Mapping[str, Any]) -> Varied
         unit=str(written.get("unit") or (entry.unit if entry else "")),
         low=occurs[0] if written.get("low") is None else float(written["low"]),
         high=occurs[1] if written.get("high") is None else float(written["high"]),
-        distribution=str(written.get("distribution") or "listed"),
+        distribution=str(written.get("distribution") or LISTED),
         mark=mark if mark in WEAKEST_FIRST else CHOSEN,
         remark=str(written.get("remark") or (entry.remark if entry else "")),
     )

@@ -60,7 +60,7 @@ def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[Mapping[s
     Each of ``checks`` holds outcomes of a point with the shared and with its own operator.
     """
     everything, horizon = table.groups(), record.horizon
-    whole = {name: _population(group, record) for name, group in everything.items()}
+    whole = {name: _population(group.points, record) for name, group in everything.items()}
     groups = {name: group.where(group.done) for name, group in whole.items()}
     counts = {state: int((table.status == state).sum()) for state in ("done", "failed", "stopped", "queued")}
     return {
@@ -72,10 +72,17 @@ def summarise(table: StudyTable, record: StudyRecord, checks: Sequence[Mapping[s
         "points": len(table),
         **counts,
         "designs": [
-            {"name": name, **record.about(name), **_design(groups[name], whole[name], record)} for name in groups
+            {
+                "name": name,
+                "design": group.design,
+                "entry": group.entry,
+                **record.about(name),
+                **_design(groups[name], whole[name], record),
+            }
+            for name, group in everything.items()
         ],
-        "comparisons": [_comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(list(groups))],
-        "drivers": [one for name in everything for one in drivers_of(name, everything[name], record)],
+        "comparisons": [_comparison(a, b, groups[a], groups[b], horizon) for a, b in _pairs(table, groups)],
+        "drivers": [one for name in everything for one in drivers_of(name, everything[name].points, record)],
         "reasons": _reasons(table),
         "operator_checks": [_operator_check(row) for row in checks],
     }
@@ -87,10 +94,10 @@ def _population(group: StudyTable, record: StudyRecord) -> StudyTable:
     return group if size is None else group.where(group.sample <= 2 * size)
 
 
-def _pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    if len(names) <= MOST_COMPARED:
-        return list(combinations(names, 2))
-    return [(names[0], name) for name in names[1:]]
+def _pairs(table: StudyTable, groups: Mapping[str, StudyTable]) -> list[tuple[str, str]]:
+    """Designs that are compared: those with results, in a study of patients."""
+    names = [name for name, group in groups.items() if table.sampled and len(group)]
+    return list(combinations(names, 2)) if len(names) <= MOST_COMPARED else [(names[0], name) for name in names[1:]]
 
 
 # --- one design -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from femsim.report.catalogue import Catalogue
 from femsim.report.differences import input_label
-from femsim.study.record import StudyRecord
+from femsim.study.record import LISTED, StudyRecord
 
 Summary = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def headline(summary: Summary, words: Catalogue) -> str:
     known, horizon = known_designs(summary), words.years(summary["horizon_days"])
     if not known:
         return words.say("study.no_results")
-    if all(design["n"] == 1 for design in known):
+    if is_sweep(summary):
         ended = sum(design["whole"]["events"] for design in known)
         return words.say("study.headline_sweep", count=len(known), ended=ended, horizon=horizon)
     if len(known) == 1:
@@ -38,12 +38,26 @@ def headline(summary: Summary, words: Catalogue) -> str:
     best, rest = leaders(summary)
     labels = labels_of(summary)
     told = {
-        "best": words.listed([labels[name] for name in best]),
+        "lead": words.listed([labels[name] for name in best]),
         "rest": words.listed([labels[name] for name in rest]),
     }
     if not rest:
-        return words.say("study.headline_none", best=told["best"])
+        return words.say("study.headline_none", lead=told["lead"])
     return words.say("study.headline_best" if len(best) == 1 else "study.headline_several", **told)
+
+
+def is_sweep(summary: Summary) -> bool:
+    """Whether every group is a single run without a patient drawn: an entry of a list or grid."""
+    known = known_designs(summary)
+    return bool(known) and not summary["comparisons"] and all(design["n"] == 1 for design in known)
+
+
+def end_of(design: Mapping[str, Any]) -> tuple[str, float]:
+    """First end of a single run, ``none`` when it has none, and its day or the horizon."""
+    ends = {"loosening": "first_loosening", "plate_fracture": "plate_fracture", "screw_fracture": "screw_fracture"}
+    kind = next((kind for kind, name in ends.items() if design[name]["events"]), "none")
+    whole = design["whole"]
+    return kind, whole["day"][-1] if kind == "none" else whole["median_day"]
 
 
 def leaders(summary: Summary) -> tuple[list[str], list[str]]:
@@ -60,13 +74,16 @@ def leaders(summary: Summary) -> tuple[list[str], list[str]]:
         elif pair["b_low"] > pair["a_high"]:
             beaten.add(pair["a"])
     names = [design["name"] for design in known_designs(summary)]
+    if beaten.issuperset(names):  # each outlasts another in a circle: none stands out
+        return names, []
     return [name for name in names if name not in beaten], [name for name in names if name in beaten]
 
 
 def answer(summary: Summary, words: Catalogue) -> list[str]:
     """Sentences for the first screen: ends of every design, pairs, the strongest driver, points without a result."""
     labels = labels_of(summary)
-    sentences = [_design(design, summary, words) for design in known_designs(summary)]
+    told = [] if is_sweep(summary) else known_designs(summary)
+    sentences = [_design(design, summary, words) for design in told]
     sentences += [_pair(pair, labels, words) for pair in summary["comparisons"][:MOST_PAIRS_TOLD] if pair["pairs"]]
     sentences += _strongest(summary, labels, words)
     lost = summary["points"] - summary["done"]
@@ -143,11 +160,12 @@ def note_sentence(note: Mapping[str, Any], words: Catalogue) -> str:
 
 def unknowns(summary: Summary, record: StudyRecord, words: Catalogue) -> list[str]:
     """What the bands do not contain, the assumed inputs first."""
-    assumed = sum(one.mark == "assumed" for one in record.inputs)
-    sampled = len(record.inputs)
-    sentences = [words.say("study.unknown_bands"), words.say("study.unknown_model")]
-    if sampled:
-        sentences.append(words.say("study.unknown_ranges", inputs=sampled, assumed=assumed))
+    drawn = [one for one in record.inputs if one.distribution != LISTED]
+    sentences = [] if is_sweep(summary) else [words.say("study.unknown_bands")]
+    sentences.append(words.say("study.unknown_model"))
+    if drawn:
+        assumed = sum(one.mark == "assumed" for one in drawn)
+        sentences.append(words.say("study.unknown_ranges", inputs=len(drawn), assumed=assumed))
     sentences.append(words.say("study.unknown_rest"))
     sentences.append(words.say("study.unknown_later", horizon=words.years(summary["horizon_days"])))
     settings = (f"study.setting_{key}_{value}" for key, value in record.settings.items())

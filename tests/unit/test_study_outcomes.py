@@ -58,7 +58,8 @@ def test_groups_are_designs_with_their_lists(tmp_path: Path) -> None:
     table = read_outcomes(written(tmp_path, *rows))
     groups = table.groups()
     assert list(groups) == [f"{d}, plate.height = {h}" for d in "ab" for h in (8, 10)]
-    assert [group.sample.tolist() for group in groups.values()] == [[1, 2]] * 4
+    assert [group.entry for group in groups.values()] == [{"plate.height": height} for height in (8.0, 10.0)] * 2
+    assert [group.points.sample.tolist() for group in groups.values()] == [[1, 2]] * 4
 
 
 def test_without_samples_every_entry_is_a_group(tmp_path: Path) -> None:

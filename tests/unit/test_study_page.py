@@ -15,7 +15,7 @@ from femsim.durable import write_json, write_table
 from femsim.report.catalogue import load_catalogue
 from femsim.study.page import write_study_page
 from femsim.study.summary import write_summary
-from femsim.study.words import headline
+from femsim.study.words import headline, leaders
 
 WHY = "did not converge <here> & now"
 DESIGNS = (
@@ -133,9 +133,14 @@ def test_sweep_without_patients_has_no_pairs(tmp_path: Path) -> None:
     rows = [row(str(k), "a", "", {"plate.height": 7.0 + k}, **outcome(200.0 * k, np.inf)) for k in range(1, 6)]
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0)])))
-    text = text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    page = write_study_page(tmp_path).read_text(encoding="utf-8")
+    text = text_of(page)
     assert "3 of 5 entries have a loose screw or a broken part within 2 years" in text
+    assert "a, plate.height = 8 screw loose first 200" in text
+    assert "a, plate.height = 12 neither to the horizon 730" in text
     assert "Designs on the same patients" not in text
+    assert "virtual patients" not in text
+    assert page.count("<img") == 1
 
 
 def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_path: Path) -> None:
@@ -147,6 +152,49 @@ def test_headline_does_not_choose_between_designs_that_are_not_told_apart(tmp_pa
     write_study(tmp_path, MadeStudy([*equal, MadeDesign("weak", 1 / 50)], 60))
     summary = write_summary(tmp_path)
     assert headline(summary, load_catalogue()).startswith("On the same patients a and b hold longer than weak;")
+
+
+def test_hazard_ratio_without_a_number_is_told_in_words(tmp_path: Path) -> None:
+    """Nothing loosens in a: the ratio has a lower bound only, and no infinity stands on the page."""
+    write_study(tmp_path, MadeStudy([MadeDesign("a", 0.0), MadeDesign("b", 1 / 300)], 40))
+    text = text_of(write_study_page(tmp_path).read_text(encoding="utf-8"))
+    assert "a never loosens" in text
+    assert re.search(r"a never loosens [\d.]+ or more", text)
+    assert not re.search(r"\b(inf|nan)\b", text)
+
+
+def test_design_whose_points_all_failed_does_not_hide_the_others(tmp_path: Path) -> None:
+    """It is in no comparison, its reasons are told, and the other design has its curve."""
+    study = MadeStudy([MadeDesign("a", 1 / 300), MadeDesign("b", 1 / 300)], 12, dict.fromkeys(range(1, 13), WHY))
+    page = write_study_page(write_study(tmp_path, study)).read_text(encoding="utf-8")
+    assert "of 12 virtual patients reach 2 years" in text_of(page)
+    assert "12 of 24 points gave no result" in text_of(page)
+    assert "Designs on the same patients" not in page
+    assert page.count("<img") == 2
+
+
+def test_designs_that_outlast_each_other_in_a_circle_have_no_winner() -> None:
+    """a over b, b over c, c over a: none is named."""
+    one = {"pairs": 9, "a_low": 0.6, "a_high": 0.8, "b_low": 0.1, "b_high": 0.3}
+    names = [("a", "b"), ("b", "c"), ("c", "a")]
+    designs = [{"name": name, "n": 9} for name in "abc"]
+    assert leaders({"designs": designs, "comparisons": [{"a": a, "b": b, **one} for a, b in names]}) == (
+        list("abc"),
+        [],
+    )
+
+
+def test_a_few_pairs_more_are_not_shown_to_be_a_difference(tmp_path: Path) -> None:
+    """3 of 20 patients against 1 of 20: the intervals of the shares overlap, so no design is named."""
+    days = {"a": [200.0] * 3 + [250.0] + [1e9] * 16, "b": [100.0] * 3 + [300.0] + [1e9] * 16}
+    rows = [
+        row(f"{name}{k}", name, k + 1, {"tissue.x": 1.0}, **outcome(day, np.inf))
+        for name, own in days.items()
+        for k, day in enumerate(own)
+    ]
+    write_table(tmp_path / "table.csv", rows)
+    write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0), MadeDesign("b", 1.0)])))
+    assert "none of a and b is shown to outlast" in headline(write_summary(tmp_path), load_catalogue())
 
 
 def test_settings_of_the_runs_are_named_among_what_is_not_known(tmp_path: Path) -> None:

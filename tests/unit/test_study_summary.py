@@ -127,6 +127,19 @@ def test_drivers_find_the_bite_force(summary: dict[str, Any]) -> None:
     assert thick["notes"] == [{"key": "all_equal", "values": {}}]
 
 
+def test_days_held_are_unknown_of_points_that_were_lost_from_view(tmp_path: Path) -> None:
+    """A run that ended early without loosening or fracture has no known days held and is in no index."""
+    rows = [row(str(k), "d", k, {"tissue.x": float(k)}, **outcome(7.0 * k, np.inf)) for k in range(1, 61)]
+    rows += [
+        row(str(k), "d", k, {"tissue.x": float(k)}, **{**outcome(np.inf, np.inf), "end_day": 5.0})
+        for k in range(61, 71)
+    ]
+    write_table(tmp_path / "table.csv", rows)
+    write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("d", 1.0)])))
+    found = write_summary(tmp_path)
+    assert (found["designs"][0]["n"], found["drivers"][0]["n"]) == (70, 60)
+
+
 def test_rows_for_a_terminal(summary: dict[str, Any]) -> None:
     """The tables of a hundred columns say who holds, with limits, and who outlasts whom."""
     designs, pairs = text_table(design_rows(summary)), text_table(comparison_rows(summary))
@@ -181,7 +194,9 @@ def test_study_without_results_says_so(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", rows)
     write_json(tmp_path / "study.json", record_of(MadeStudy([MadeDesign("a", 1.0)])))
     found = write_summary(tmp_path)
-    assert found["designs"] == [{"name": "a", "label": "a", "scenario_hash": "00000000", "n": 0, "missing": 2}]
+    assert found["designs"] == [
+        {"name": "a", "design": "a", "entry": {}, "label": "a", "scenario_hash": "00000000", "n": 0, "missing": 2}
+    ]
     assert text_table(design_rows(found)).splitlines()[-1].split() == ["a", "0", "2"]
     with pytest.raises(InputError, match="knows none of the scenarios"):
         find_ensemble(tmp_path, [], ["00000000"])

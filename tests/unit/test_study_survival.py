@@ -42,6 +42,12 @@ def test_band_without_an_end_is_the_exact_binomial_one() -> None:
     assert unseen.high == pytest.approx(1.0 - curve.low)
 
 
+def test_who_ended_otherwise_counts_against_an_end_that_nobody_had() -> None:
+    """40 of 60 break, 20 hold, none loosens: the bound is that of none of 60, not of the 20 left at the horizon."""
+    day, end = np.where(np.arange(60) < 40, 100.0, 730.0), np.where(np.arange(60) < 40, 2, 0)
+    assert cumulative_incidence(day, end, 1, 730.0).high == pytest.approx([1.0 - 0.025 ** (1 / 60)] * 2)
+
+
 def test_band_where_nobody_is_left_is_not_empty() -> None:
     """After the last end the share is 0, and the upper bound the last one that could be given."""
     curve = kaplan_meier(np.array([10.0, 20.0, 30.0]), np.ones(3, dtype=bool), 730.0)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from made_studies import MadeDesign, MadeStudy, write_study
 
 from femsim.study.page import write_study_page
 
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 CHART_WIDTH = 640
 """CSS pixels below which a chart is scrolled, not shrunk."""
 
@@ -32,7 +34,23 @@ def test_page_opens_on_wide_and_narrow_screens(start_browser: Callable, tmp_path
         assert order.startswith("H1,H2,H3,H2")
     assert browser.complaints() == []
     assert set(browser.requests()) == {page.as_uri()}
+    _no_fault_for_any_reader(browser)
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert browser.driver.execute_script(
         "return [...document.querySelectorAll('details')].every(one => one.getBoundingClientRect().height > 20)"
     )
+
+
+def _no_fault_for_any_reader(browser) -> None:
+    """An automated checker finds nothing: names, headers, order, contrast, landmarks."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not here (npm ci in tests/browser)")
+    browser.driver.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    browser.driver.execute_script(AXE.read_text(encoding="utf-8"))
+    browser.driver.set_script_timeout(120)
+    found = browser.driver.execute_async_script(
+        "axe.run(document, {resultTypes: ['violations']}).then(arguments[0], error => arguments[0](String(error)))"
+    )
+    assert isinstance(found, dict), found
+    assert len(found["passes"]) > 15
+    assert [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found["violations"]] == []
