@@ -94,3 +94,21 @@ def test_sharing_the_bulk_leaves_no_trace():
         case.solver.solve(state, tissue, load, case.tasks[0].bite).q,
         fresh.solve(state, tissue, load, case.tasks[0].bite).q,
     )
+
+
+def test_unlocked_screws_chew_on_a_stored_jaw(tmp_path):
+    """Preload, joints and the stresses of a plate that may slip come from the stored jaw as from the full model."""
+    values = bench_values(force=60.0, dose=DOSE, years=0.05)
+    values["screws"] |= {"locking": False, "preload": "120 N"}
+    setting = prepare(scenario_from_mapping(values), Hooks())
+    built = construct(setting, mesh_of(), Hooks())
+    full, chewer = loosening_case(setting, built)
+    condensed_jaw(setting, built, Hooks()).save(tmp_path / "jaw")
+    short = chewing_case(setting, CondensedJaw.load(tmp_path / "jaw"))
+    assert short.insertion().joints == pytest.approx(full.insertion().joints, abs=1e-9)
+    chewing = chewer.chew(full.insertion(), full.tissue_at(0.0), 1.0, chewer.cold())
+    expected, found = full.stress_at(0.0, chewing), short.stress_at(0.0, chewing)
+    for name, (peak, _) in expected[0].items():
+        assert found[0][name][0] == pytest.approx(peak, abs=1e-4 * np.abs(peak).max())
+    first, second = evolve(full, setting.horizon), evolve(short, setting.horizon)
+    assert second.smallest_margins == pytest.approx(first.smallest_margins, rel=2e-3)
