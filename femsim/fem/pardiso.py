@@ -134,6 +134,8 @@ class PardisoHandle:
 
     def apply(self, phase: int, right: np.ndarray) -> np.ndarray:
         """Run a solve phase on right sides (n, k); they are left alone."""
+        if not self._handle.any():
+            raise ValueError("the factor was closed")  # MKL would read memory that is no longer there
         right = np.asfortranarray(right, dtype=float)
         result = np.zeros_like(right, order="F")
         columns = 1 if right.ndim == 1 else right.shape[1]

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from femsim.fem.model import build_model
 from femsim.fem.solvers import ReusedFactor, make_solver
 from femsim.interface.condensation import Operator, with_springs
 from femsim.interface.contact import ContactSolver, Equilibrium
-from femsim.pipeline.construct import Construct, aged, elasticity_of
+from femsim.pipeline.construct import Construct, aged, model_on
 from femsim.pipeline.hooks import Hooks
 from femsim.pipeline.setting import Setting
 from femsim.results import RunFolder
@@ -84,10 +83,7 @@ class AgeingBulk:
         """
         built, setting = self.current, self.setting
         condensation, operator = built.condensation, built.condensation.operator
-        model = build_model(
-            setting.operation, built.model.mesh, elasticity_of(setting), setting.tissue.ratios_on(day),
-            degree=built.model.space.degree,
-        )  # fmt: skip
+        model = model_on(setting, built.model.mesh, day, built.model.space.degree)
         upper = with_springs(model.stiffness, condensation.C, operator.k_ref)
         reused = ReusedFactor(
             make_solver(setting.scenario.solver), upper, break_even=MOST_APPLICATIONS, factor=condensation.factor

@@ -114,9 +114,7 @@ def construct(
     with hooks.timed("assembling"):
         assembly.warm_up(hooks.note)
         elasticity = elasticity_of(setting)
-        model = build_model(
-            operation, mesh, elasticity, setting.tissue.ratios_on(day), degree=degree, measured=setting.measured
-        )
+        model = model_on(setting, mesh, day, degree)
     with hooks.timed("condensing onto the interface"):
         law = ScrewBoneLaw(LawConstants.from_parameters(parameters))
         patches = build_patches(mesh, operation.screws, law.constants)
@@ -131,6 +129,12 @@ def construct(
         condensation = replace(condensation, operator=operator)
     solver = solver_of(setting, condensation.operator, patches, law, joints)
     return Construct(model, patches, bone, eqd2, law, condensation, solver, joints, day)
+
+
+def model_on(setting: Setting, mesh: Mesh, day: float, degree: int) -> StaticModel:
+    """Static model with the moduli of a day since surgery."""
+    ratios, operation = setting.tissue.ratios_on(day), setting.operation
+    return build_model(operation, mesh, elasticity_of(setting), ratios, degree=degree, measured=setting.measured)
 
 
 def elasticity_of(setting: Setting) -> Elasticity:
@@ -164,14 +168,7 @@ def aged(setting: Setting, built: Construct, day: float, hooks: Hooks, operator:
         That of the run being resumed, taken as it is.
     """
     built.condensation.factor.close()
-    model = build_model(
-        setting.operation,
-        built.model.mesh,
-        elasticity_of(setting),
-        setting.tissue.ratios_on(day),
-        degree=built.model.space.degree,
-        measured=setting.measured,
-    )
+    model = model_on(setting, built.model.mesh, day, built.model.space.degree)
     count = 3 * len(built.patches)
     jumps, springs = built.condensation.C[:, :count], built.condensation.operator.k_ref[:count]
     condensation = _condensed(setting, model, built.patches, jumps, springs, built.joints, hooks)

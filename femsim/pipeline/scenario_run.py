@@ -250,10 +250,10 @@ class ScenarioRun:
         chewer = Chewer(built.solver, case.tasks, case.constants, case.initial_bond)
         last = chewer.chew(outcome.state, case.tissue_at(outcome.day), case.spectrum.factor(outcome.day), chewer.cold())
         peak = last.solved[0][0]
-        refreshes = np.array(outcome.history.refreshes).reshape(-1, 3)
-        self.record["bulk"] = bulk.record(refreshes, outcome.day, peak, last.loads[0])
         field = built.condensation.displacement(peak.q, peak.forces, last.loads[0])
         records.write_model_fields(self.folder, "end", built.model, field)
+        refreshes = np.array(outcome.history.refreshes).reshape(-1, 3)
+        self.record["bulk"] = bulk.record(refreshes, outcome.day, peak, last.loads[0])
 
     def mechanisms(self, setting: Setting, built: Construct, day: float) -> list[dict[str, Any]]:
         """What hypovascularity, hypoxia and hypocellularity cost the bone at the screws until ``day``."""
