@@ -146,6 +146,8 @@ def test_rows_for_a_terminal(summary: dict[str, Any]) -> None:
     assert max(map(len, [*designs.splitlines(), *pairs.splitlines()])) <= 100
     assert "thick     300         0            0     100  99-100" in designs
     assert "hazard b/a" in pairs
+    nothing = {"hazard_ratio": float("nan"), "hazard_low": float("nan"), "hazard_high": float("nan")}
+    assert comparison_rows({"comparisons": [summary["comparisons"][0] | nothing]})[0]["hazard 95 %"] == "-"
 
 
 def test_saltelli_survival_counts_each_patient_once(tmp_path: Path) -> None:
