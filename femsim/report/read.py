@@ -12,6 +12,7 @@ import numpy as np
 from femsim.results import RunFolder
 
 TABLES = ("timeline", "tissue", "hardware", "patches", "dose_histogram", "courses")
+FAILURES = ("part broken", "stump lost", "support lost")
 LEAST_DOSE = 0.5
 """Gy EQD2 in a slice of jaw below which pictures of dose and tissue have one colour."""
 
@@ -53,6 +54,11 @@ class RunData:
     def events(self) -> list[dict[str, Any]]:
         """Events in order of time."""
         return sorted(self.record.get("events", []), key=lambda event: event["day"])
+
+    @property
+    def failure(self) -> dict[str, Any] | None:
+        """The first event by which the construct fails otherwise than by a loose screw; None when there is none."""
+        return next((event for event in self.events if event["kind"] in FAILURES), None)
 
     def course(self, screw: str, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Days and values of one column of the time line for one screw."""
