@@ -97,6 +97,15 @@ def test_loose_screw_is_declared_when_its_week_is_full():
     assert "stayed below 60%" in first.causes[-1]
 
 
+def test_a_run_can_end_with_its_first_loose_screw(broken):
+    """For the time to the first loosening nothing later is followed; the day is that of the run that goes on."""
+    short = evolve(case(80.0, tissue=IRRADIATED, end_at_loss=False, end_at_first=True), 200.0)
+    loose = [event for event in broken.events if event.kind == "screw loose"]
+    assert short.ending == f"first loose screw: {loose[0].subject}"
+    assert short.day == loose[0].day
+    assert short.day < broken.day
+
+
 def test_a_short_dip_declares_nothing():
     """A criterion exceeded for five days only is no event."""
 
