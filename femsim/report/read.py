@@ -71,6 +71,13 @@ def read_run(folder: RunFolder) -> RunData:
     return RunData(folder, folder.record(), *(read_table(folder / f"{name}.csv") for name in TABLES))
 
 
+def read_convergence(run: RunData) -> list[dict[str, Any]]:
+    """Rows of the newest mesh study of exactly this scenario that lies beside the run; empty without one."""
+    beside = run.folder.path.resolve().parent
+    found = list(beside.glob(f"converge-*-{run.record.get('hash')}*/convergence.csv"))
+    return read_table(max(found, key=lambda path: path.stat().st_mtime)) if found else []
+
+
 def read_table(path: Path) -> list[dict[str, Any]]:
     """Rows of a CSV file, with numbers as floats and empty cells as NaN; an absent file has no rows."""
     if not path.is_file():
