@@ -109,6 +109,7 @@ def test_drivers_find_the_bite_force(summary: dict[str, Any]) -> None:
     """Force is first, then D50; the rest is chance, which the fit cannot explain and says so."""
     days, margin, life = (one for one in summary["drivers"] if one["design"] == "thin")
     assert [one["output"] for one in (days, margin, life)] == ["days_held", "least_margin", "plate_life_used"]
+    assert [any(note["key"] == "ends_early" for note in one["notes"]) for one in (days, margin)] == [False, True]
     first = days["rows"][0]
     assert (first["input"], first["label"], first["unit"], first["mark"]) == (
         "patient.bite_force",
