@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from femsim.study.ends import first_ends
-from femsim.study.outcomes import StudyTable
+from femsim.study.outcomes import SAME_DAY, StudyTable
 from femsim.study.record import StudyRecord
 from femsim.study.sensitivity import (
     FEWEST,
@@ -95,7 +95,7 @@ def _drivers(design: str, output: Output, done: StudyTable, names: list[str], re
     rows.sort(key=lambda row: (row["total"], abs(row["output_high"] - row["output_low"])), reverse=True)
     about = {"n": found.samples, "method": found.method, "explained": found.explained}
     notes = _cautions(found, record)
-    if output.name != "days_held" and np.any(used.numbers["end_day"] < record.horizon):
+    if output.name != "days_held" and np.any(used.numbers["end_day"] < record.horizon - SAME_DAY):
         notes.append(_note("ends_early"))
     return {**head, **about, "notes": notes, "rows": rows}
 
