@@ -114,26 +114,28 @@ def measured(file: Path, runs: Path, workers: int) -> tuple[float | None, StudyF
     return seconds, StudyFolder(found[0]), finished.factorisations
 
 
-def processor_seconds(folder: StudyFolder) -> list[float]:
-    """Seconds of every point that was done."""
-    found = folder.manifest.seconds("point")
-    if not found:
+def per_sample(folder: StudyFolder) -> dict[str, float]:
+    """Mean seconds and processor seconds of the points that were done; the second hardly hang on what else runs."""
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.path.glob("points/*/record.json")]
+    done = [record for record in records if record["status"] == "done"]
+    if not done:
         raise InputError(f"{folder.path}: no point of the study was done; its table says why")
-    return found
+    return {
+        f"{name}_per_sample": sum(one[name] for one in done) / len(done) for name in ("seconds", "processor_seconds")
+    }
 
 
 def throughput(folder: Path, base: dict[str, Any], arguments: argparse.Namespace, samples: int) -> dict[str, float]:
     """All samples, with mesh and operator, on the wall clock."""
     file = study_file(folder, f"samples-{samples}", base, samples, arguments.accuracy)
     wall, made, factorisations = measured(file, folder, arguments.workers)
-    each = processor_seconds(made)
     figures = {
         "factorisations": float(factorisations),
-        "seconds_per_sample": sum(each) / len(each),
+        **per_sample(made),
         "failed": float(made.manifest.counts().get("failed", 0)),
     }
     if wall is None:
-        print("continued from an earlier call: samples_per_hour is left out, seconds_per_sample counts all points")
+        print("continued from an earlier call: samples_per_hour is left out, the others count all points")
         return figures
     print(f"{'all in, ' + str(arguments.workers) + ' workers':<50}{wall / 60.0:10.1f} min")
     return {"samples_per_hour": 3600.0 * samples / wall, **figures}

@@ -79,8 +79,12 @@ def _cells(place: Place, ranking: Ranking, studied: bool, words: Catalogue) -> t
     else:
         rank = words.say("tables.shared_place", rank=place.rank) if shared else str(place.rank)
     first = words.say("tables.holds_until", horizon=words.years(design.horizon))
+    failure = design.run.failure
     if not math.isinf(design.first_loose_day):
         first = words.duration(design.first_loose_day)
+    elif failure is not None:
+        text = told.event_sentence(failure, words)
+        first = words.say("tables.fails_first", text=text, when=words.when(failure["day"]))
     elif not design.complete:
         first = "–"
     volume = design.implant_volume

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ STYLE = {
     "axes.axisbelow": True,
     "figure.constrained_layout.use": True,
 }
+NEEDLESS = re.compile(r"(\d\.\d\d)\d+")
+"""Digits of a coordinate that no eye can see; without them a chart is a third smaller."""
 WIDTH = 10.4
 """Inches; the width of a page's column."""
 
@@ -52,7 +55,7 @@ def name_rows(axes: np.ndarray, designs: Sequence[Design]) -> None:
 
 
 def svg_text(figure: Figure) -> str:
-    """Write a figure as SVG text, the same on every day."""
+    """Write a figure as SVG text, the same on every day, with coordinates to a hundredth of a point."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": "femsim"})
-    return stream.getvalue()
+    return NEEDLESS.sub(r"\1", stream.getvalue())

@@ -64,6 +64,12 @@ class Design:
         return min((float(event["day"]) for event in self.loose), default=math.inf)
 
     @property
+    def held_until(self) -> float:
+        """Day of the first loosening or of another failure, such as a broken plate; infinite when all holds."""
+        failure = self.run.failure
+        return min(self.first_loose_day, math.inf if failure is None else float(failure["day"]))
+
+    @property
     def plates(self) -> list[dict[str, Any]]:
         """Rows of the hardware table that are plates."""
         return [row for row in self.run.hardware if not row["part"].startswith(SCREW)]

@@ -40,9 +40,12 @@ class Band:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Interval of the median; what is not reached is infinite."""
-        low, high = (limit if limit is not None else float("inf") for limit in (self.median_low, self.median_high))
-        return (0.0 if self.median_low is None and self.median is not None else low), high
+        """Interval of the median; a limit that is not reached is infinite."""
+        never = float("inf")
+        return (
+            never if self.median_low is None else self.median_low,
+            never if self.median_high is None else self.median_high,
+        )
 
 
 @dataclass(frozen=True)

@@ -330,6 +330,7 @@ def _tables(designs: Sequence[Design], words: Catalogue) -> dict[str, Table | No
         "mechanisms": page_tables.mechanism_table,
         "checks": page_tables.check_table,
         "mesh": page_tables.mesh_table,
+        "convergence": page_tables.convergence_table,
         "constants": page_tables.constant_table,
         "reproduce": page_tables.reproduce_table,
         "versions": page_tables.version_table,

@@ -12,6 +12,7 @@ from femsim.report.catalogue import Catalogue
 from femsim.report.design import Design
 from femsim.report.differences import Difference, input_label, shown_value
 from femsim.report.frame import Column, Row, Table
+from femsim.report.read import read_convergence
 from femsim.report.words import CRITERIA, part_name
 
 WEAKEST_FIRST = {"assumed": 0, "derived": 1, "recalled": 2, "found": 3}
@@ -195,6 +196,21 @@ def _mesh_values(design: Design, words: Catalogue) -> dict[str, str]:
     timings = design.record.get("timings") or {}
     found["seconds"] = sum(timings.values()) if timings else None
     return {key: words.number(value) for key, value in found.items() if value is not None}
+
+
+def convergence_table(designs: Sequence[Design], words: Catalogue) -> Table:
+    """How the day of surgery changes from mesh to mesh, for designs with a mesh study beside their run."""
+    columns = _columns(
+        words, "preset tets unknowns displacement_difference load_difference traction_difference", "preset"
+    )
+    differences = ("displacement_difference", "screw_load_difference", "traction_difference")
+
+    def rows(design: Design) -> Iterator[Row]:
+        for row in read_convergence(design.run):
+            sizes = (words.number(row["tets"]), words.number(row["unknowns"]))
+            yield Row((row["preset"], *sizes, *(words.percent(row[key], 2) for key in differences)))
+
+    return _per_design(designs, words, "tables.convergence", columns, rows, words.say("tables.convergence_note"))
 
 
 def difference_table(found: Sequence[Difference], designs: Sequence[Design], words: Catalogue) -> Table:

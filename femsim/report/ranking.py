@@ -70,7 +70,7 @@ def rank(designs: Sequence[Design], ensemble: Ensemble | None = None) -> Ranking
     next measure.
     """
     ranked = [design for design in designs if design.complete]
-    common = min((design.horizon for design in designs), default=0.0)
+    common = min((design.horizon for design in ranked or designs), default=0.0)
     studied = ensemble is not None and bool(ranked) and all(design.band is not None for design in ranked)
     groups = [Group(tuple(ranked), "only" if len(ranked) == 1 else "tie")] if ranked else []
     measures = (
@@ -131,7 +131,8 @@ class Group:
 
 
 def _time(design: Design, common: float) -> float:
-    return design.first_loose_day if design.first_loose_day <= common else math.inf
+    """Day of the first loosening; a part that breaks before any screw is loose ends the time as well."""
+    return design.held_until if design.held_until <= common else math.inf
 
 
 def _median(design: Design) -> float:

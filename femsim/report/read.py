@@ -12,6 +12,7 @@ import numpy as np
 from femsim.results import RunFolder
 
 TABLES = ("timeline", "tissue", "hardware", "patches", "dose_histogram", "courses")
+FAILURES = ("part broken", "stump lost", "support lost")
 LEAST_DOSE = 0.5
 """Gy EQD2 in a slice of jaw below which pictures of dose and tissue have one colour."""
 
@@ -54,6 +55,11 @@ class RunData:
         """Events in order of time."""
         return sorted(self.record.get("events", []), key=lambda event: event["day"])
 
+    @property
+    def failure(self) -> dict[str, Any] | None:
+        """The first event by which the construct fails otherwise than by a loose screw; None when there is none."""
+        return next((event for event in self.events if event["kind"] in FAILURES), None)
+
     def course(self, screw: str, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Days and values of one column of the time line for one screw."""
         rows = [row for row in self.timeline if row["screw"] == screw]
@@ -63,6 +69,13 @@ class RunData:
 def read_run(folder: RunFolder) -> RunData:
     """Load a run folder's record and tables."""
     return RunData(folder, folder.record(), *(read_table(folder / f"{name}.csv") for name in TABLES))
+
+
+def read_convergence(run: RunData) -> list[dict[str, Any]]:
+    """Rows of the newest mesh study of exactly this scenario that lies beside the run; empty without one."""
+    beside = run.folder.path.resolve().parent
+    found = list(beside.glob(f"converge-*-{run.record.get('hash')}*/convergence.csv"))
+    return read_table(max(found, key=lambda path: path.stat().st_mtime)) if found else []
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

@@ -29,6 +29,9 @@ def headline(run: RunData, words: Catalogue) -> str:
     loose = [event for event in run.events if event["kind"] == "screw loose"]
     if run.record["status"] != "complete" and not loose:
         return words.say("words.not_complete")
+    if not loose and run.failure is not None:
+        text = sentence(event_sentence(run.failure, words))
+        return words.say("words.other_failure", text=text, when=words.when(run.failure["day"]))
     if not loose:
         return words.say("words.all_hold", count=len(run.screws), horizon=words.years(run.record["horizon_days"]))
     first = loose[0]
@@ -59,7 +62,7 @@ def answer(run: RunData, words: Catalogue) -> list[str]:
     if not run.screws:
         return [text for text in sentences if text]
     loose = [event for event in run.events if event["kind"] == "screw loose"]
-    if run.record["status"] == "complete" and not loose:
+    if run.record["status"] == "complete" and not loose and run.failure is None:
         horizon = words.duration(run.record["horizon_days"])
         sentences.append(words.say("words.hold_to_horizon", count=len(run.screws), horizon=horizon))
     for event in loose:

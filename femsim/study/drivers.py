@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from femsim.study.ends import first_ends
-from femsim.study.outcomes import StudyTable
+from femsim.study.outcomes import SAME_DAY, StudyTable
 from femsim.study.record import StudyRecord
 from femsim.study.sensitivity import (
     FEWEST,
@@ -23,7 +23,7 @@ from femsim.study.sensitivity import (
 Array = np.ndarray
 
 FEWEST_ENDS = 10
-"""Members that end, and that do not end at once, below which the days held say too little about inputs."""
+"""Members that come to an end, below which the days held say too little about inputs."""
 MARGINS = ("margin_motion", "margin_holding", "margin_stiffness")
 WEAK_FIT = 0.5
 """Share of explained variance below which indices of a fit are called a lower bound."""
@@ -94,7 +94,10 @@ def _drivers(design: str, output: Output, done: StudyTable, names: list[str], re
     rows = [_row(k, name, inputs[:, k], values, found, record) for k, name in enumerate(names)]
     rows.sort(key=lambda row: (row["total"], abs(row["output_high"] - row["output_low"])), reverse=True)
     about = {"n": found.samples, "method": found.method, "explained": found.explained}
-    return {**head, **about, "notes": _cautions(found, record), "rows": rows}
+    notes = _cautions(found, record)
+    if output.name != "days_held" and np.any(used.numbers["end_day"] < record.horizon - SAME_DAY):
+        notes.append(_note("ends_early"))
+    return {**head, **about, "notes": notes, "rows": rows}
 
 
 def _note(key: str, **values: float) -> dict[str, Any]:

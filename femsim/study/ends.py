@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from femsim.study.outcomes import StudyTable
+from femsim.study.outcomes import SAME_DAY, StudyTable
 from femsim.study.survival import CENSORED
 
 Array = np.ndarray
@@ -62,7 +62,9 @@ def first_ends(table: StudyTable, horizon: float, main: int = LOOSENING) -> Ends
     first = days.min(axis=0)
     happened = first <= horizon
     end = np.where(happened, np.array(kinds)[days.argmin(axis=0)], CENSORED)
-    return Ends(np.where(happened, first, np.minimum(table.numbers["end_day"], horizon)), end)
+    last = table.numbers["end_day"]
+    last = np.where(last >= horizon - SAME_DAY, horizon, last)
+    return Ends(np.where(happened, first, last), end)
 
 
 def _day(table: StudyTable, kind: int) -> Array:

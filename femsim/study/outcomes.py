@@ -30,7 +30,8 @@ REQUIRED = ("point", "design", "sample", "status", "reason", *NUMBERS, *TEXTS)
 TOLD = 3
 """Broken rows that an error spells out; the rest are counted."""
 SAME_DAY = 1e-6
-"""Days; rounding of a written number, by which an event may lie behind the end of its run."""
+"""Days; rounding of a written number, by which an event may lie behind the end of its run, or that end before the
+horizon."""
 
 
 @dataclass(frozen=True, eq=False)

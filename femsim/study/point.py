@@ -159,7 +159,7 @@ class Workshop:
     # --- a point ------------------------------------------------------------------------------------------------
 
     def _point(self, claim: Claim) -> None:
-        began, point = time.perf_counter(), self._points[claim.name]
+        began, spent, point = time.perf_counter(), time.process_time(), self._points[claim.name]
         setting = self.setting(point)
         case = chewing_case(setting, self.jaw(self.plan.keys(point)[1]))
         case.tolerances = ACCURACY[self.plan.study.accuracy]()
@@ -183,6 +183,7 @@ class Workshop:
             "steps": outcome.steps,
             "evaluations": outcome.evaluations,
             "seconds": round(time.perf_counter() - began, 3),
+            "processor_seconds": round(time.process_time() - spent, 3),
         }
         self.folder.publish(claim.name, claim.attempt, record)
 

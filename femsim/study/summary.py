@@ -287,7 +287,7 @@ def comparison_rows(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
             "b longer %": _percent(pair["b_outlasts"]),
             "equal %": _percent(pair["ties"]),
             "hazard b/a": pair["hazard_ratio"],
-            "hazard 95 %": f"{_short(pair['hazard_low'])}-{_short(pair['hazard_high'])}",
+            "hazard 95 %": _span(pair["hazard_low"], pair["hazard_high"]),
             "p": pair["logrank_p"],
         }
         for pair in summary["comparisons"]
@@ -298,9 +298,12 @@ def _percent(share: float | None) -> str:
     return "-" if share is None or share != share else f"{100.0 * share:.0f}"
 
 
-def _short(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.2g}"
+def _span(low: float | None, high: float | None) -> str:
+    """Spell an interval; a dash where there is none."""
+    return "-" if low is None or high is None or low != low else f"{low:.2g}-{high:.2g}"
 
 
 def _limits(low: float | None, high: float | None) -> str:
-    return "-" if low is None else f"{low:.0f}-{'' if high is None else f'{high:.0f}'}"
+    """Spell limits of a day, the upper one open where it is not reached; a dash when both are."""
+    known = "" if high is None else f"{high:.0f}"
+    return "-" if low is None or (low == 0.0 and not known) else f"{low:.0f}-{known}"

@@ -22,7 +22,7 @@ from femsim.report.ensemble import find_ensemble
 from femsim.report.moments import moments
 from femsim.report.read import read_run
 from femsim.report.strain import bone_strain
-from femsim.results import RunFolder
+from femsim.results import RunFolder, write_table
 
 WORDS = load_catalogue()
 
@@ -130,6 +130,22 @@ def test_strain_is_that_of_the_model(tmp_path: Path):
     assert shares["A"].percentiles[2] < 1000 * 20 / SIZE < shares["B"].percentiles[0]
     assert shares["B"].above[0] == pytest.approx(1.0)
     assert (shares["B"].above[1:] <= shares["B"].above[:-1]).all()
+
+
+@pytest.mark.usefixtures("without_charts")
+class TestMeshStudy:
+    """The table of `femsim converge` on the page of a run."""
+
+    @pytest.mark.parametrize(("hash8", "there"), [("22222222", True), ("33333333", False)])
+    def test_is_found_beside_the_run(self, runs: list[RunFolder], tmp_path: Path, hash8: str, there: bool):
+        """A mesh study of exactly this scenario stands on the page, one of another scenario does not."""
+        folder = tmp_path / "runs" / f"converge-made-{hash8}"
+        folder.mkdir()
+        differences = {"displacement_difference": -0.021, "screw_load_difference": 0.043, "traction_difference": 0.087}
+        write_table(folder / "convergence.csv", [{"preset": "preview", "tets": 1000, "unknowns": 6000, **differences}])
+        content = write_report(runs[1]).read_text(encoding="utf-8")
+        row = "preview</th><td>1,000</td><td>6,000</td><td>-2.1</td><td>4.3</td><td>8.7</td>"
+        assert (row in content) is there
 
 
 @pytest.mark.usefixtures("without_charts")

@@ -19,6 +19,9 @@ NEEDED = {
     "60gy-12-months",
     "70gy-6-months",
     "thin-plate",
+    "medium-plate",
+    "healthy-thin-plate",
+    "healthy-medium-plate",
     "three-screws",
     "four-screws",
     "bench-block",
@@ -102,6 +105,9 @@ def test_comparisons_differ_in_one_thing():
     assert differences("healthy-jaw", "60gy-12-months") == {"irradiation"}
     assert differences("60gy-12-months", "70gy-6-months") == {"irradiation"}
     assert differences("60gy-12-months", "thin-plate") == {"plate"}
+    assert differences("60gy-12-months", "medium-plate") == {"plate"}
+    assert differences("healthy-thin-plate", "thin-plate") == {"irradiation"}
+    assert differences("healthy-medium-plate", "medium-plate") == {"irradiation"}
     thick, thin = (load_scenario(FOLDER / f"{name}.yaml").plate for name in ("60gy-12-months", "thin-plate"))
     assert (thick.height, thick.standoff) == (thin.height, thin.standoff)
     assert {key for key in NEEDED - {"bench-block"} if differences(key, "60gy-12-months") & COMMON} == set()

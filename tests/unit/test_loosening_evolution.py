@@ -97,6 +97,19 @@ def test_loose_screw_is_declared_when_its_week_is_full():
     assert "stayed below 60%" in first.causes[-1]
 
 
+def test_a_run_can_end_with_its_first_loose_screw():
+    """For the time to the first loosening nothing later is followed; the day is that of a run that goes on."""
+    runs = []
+    for ends in (False, True):
+        built = case(0.0, bonded=lambda b, activity, day, u: np.full_like(b, -0.01), end_at_first=ends)
+        built.criteria = replace(built.criteria, stump_minimum=0.0)
+        runs.append(evolve(built, 60.0))
+    whole, short = runs
+    first = next(event for event in whole.events if event.kind == "screw loose")
+    assert (whole.ending, whole.day) == ("horizon", 60.0)
+    assert (short.ending, short.day) == (f"first loose screw: {first.subject}", first.day)
+
+
 def test_a_short_dip_declares_nothing():
     """A criterion exceeded for five days only is no event."""
 

@@ -108,6 +108,12 @@ def test_broken_plate_has_the_life_it_had():
     assert design("B", None, plate_damage=0.0).plate_life == math.inf
 
 
+def test_broken_plate_is_no_design_that_holds():
+    """A plate that breaks before any screw is loose stands behind a design whose screws loosen later."""
+    event = {"kind": "part broken", "subject": "plate", "day": 60.0}
+    assert order(design("A", None, events=[event]), design("B", 200.0)) == [(1, "B", "time"), (2, "A", "time")]
+
+
 @pytest.mark.parametrize(
     ("titles", "names"),
     [

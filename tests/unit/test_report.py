@@ -208,6 +208,16 @@ class TestPage:
         assert "Why the first one: a & b wore its thread." in content
         assert '<tr class="loose"><th scope="row" class="text name">screw 2' in content
 
+    def test_broken_plate_is_the_headline(self, tmp_path: Path) -> None:
+        """A plate that breaks before any screw is loose is told first, and nothing says that the screws hold."""
+        broken = {"day": 100.0, "cycles": 160000.0, "kind": "part broken", "subject": "plate", "criterion": "Miner sum"}
+        told = {"onset": 100.0, "text": "plate breaks: its fatigue life is used up", "causes": []}
+        content = html.unescape(text_of(write_report(written(tmp_path, events=[broken | told], day=100.0))))
+        head = content[: content.index("<main ")]
+        assert "Plate breaks: its fatigue life is used up in month 3 (day 100); no screw had loosened by then" in head
+        assert "hold for" not in head
+        assert "hold to the horizon" not in head
+
     def test_page_without_pictures_says_why(self, tmp_path: Path) -> None:
         """A machine that cannot render still gets the page, with the reason and what to install."""
         notes: list[str] = []

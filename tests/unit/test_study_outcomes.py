@@ -76,13 +76,14 @@ def test_first_end_of_every_member(tmp_path: Path) -> None:
         row("3", "a", 3, FORCE, **{**outcome(1e9, 300.0), "first_loose_day": 300.0, "stump_lost_day": 300.0}),
         row("4", "a", 4, FORCE, **outcome(700.0, np.inf)),
         row("5", "a", 5, FORCE, status="done", end_day=250.0),
+        row("6", "a", 6, FORCE, status="done", end_day=600.0 - 1e-9),
     )
     table = read_outcomes(written(tmp_path, *rows))
     found = first_ends(table, 600.0)
-    assert found.end.tolist() == [LOOSENING, PLATE_FRACTURE, LOOSENING, CENSORED, CENSORED]
-    assert found.day.tolist() == [100.0, 300.0, 300.0, 600.0, 250.0]
+    assert found.end.tolist() == [LOOSENING, PLATE_FRACTURE, LOOSENING, CENSORED, CENSORED, CENSORED]
+    assert found.day.tolist() == [100.0, 300.0, 300.0, 600.0, 250.0, 600.0]
     lost = first_ends(table, 600.0, STUMP_LOST)
-    assert lost.end.tolist() == [PLATE_FRACTURE, PLATE_FRACTURE, STUMP_LOST, CENSORED, CENSORED]
+    assert lost.end.tolist() == [PLATE_FRACTURE, PLATE_FRACTURE, STUMP_LOST, CENSORED, CENSORED, CENSORED]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_drivers_find_the_bite_force(summary: dict[str, Any]) -> None:
     """Force is first, then D50; the rest is chance, which the fit cannot explain and says so."""
     days, margin, life = (one for one in summary["drivers"] if one["design"] == "thin")
     assert [one["output"] for one in (days, margin, life)] == ["days_held", "least_margin", "plate_life_used"]
+    assert [any(note["key"] == "ends_early" for note in one["notes"]) for one in (days, margin)] == [False, True]
     first = days["rows"][0]
     assert (first["input"], first["label"], first["unit"], first["mark"]) == (
         "patient.bite_force",
@@ -146,6 +147,8 @@ def test_rows_for_a_terminal(summary: dict[str, Any]) -> None:
     assert max(map(len, [*designs.splitlines(), *pairs.splitlines()])) <= 100
     assert "thick     300         0            0     100  99-100" in designs
     assert "hazard b/a" in pairs
+    nothing = {"hazard_ratio": float("nan"), "hazard_low": float("nan"), "hazard_high": float("nan")}
+    assert comparison_rows({"comparisons": [summary["comparisons"][0] | nothing]})[0]["hazard 95 %"] == "-"
 
 
 def test_saltelli_survival_counts_each_patient_once(tmp_path: Path) -> None:

@@ -127,6 +127,13 @@ def test_bands_hold_the_truth_nineteen_times_in_twenty() -> None:
     assert np.all(inside.mean(axis=0) < 0.98)
 
 
+def test_large_hazard_ratio_is_not_drawn_towards_one() -> None:
+    """Rates 6 to 1 give 6; observed over expected ends of the log-rank test would give less than 4."""
+    ratio, low, high = hazard_ratio(*lives(6 / 1000, 3000, seed=11), *lives(1 / 1000, 3000, seed=12))
+    assert low < 6.0 < high
+    assert ratio == pytest.approx(6.0, rel=0.06)
+
+
 def test_hazard_ratio_turns_over_with_the_groups() -> None:
     """The ratio of group 0 over 1 is one over that of 1 over 0, interval and all."""
     fast, slow = lives(1 / 400, 80, seed=7), lives(1 / 900, 80, seed=8)
