@@ -69,7 +69,8 @@ def build_joints(
 ) -> Joints:
     """Cut the wall of every unlocked hole and the bone under the plate around it into joints.
 
-    The plate may stand off the bone in the mesh: the pad bridges that distance, as a plate bent onto the bone does.
+    The plate may stand off the bone in the mesh: the pad bridges that distance with a rigid arm from the bone, as a
+    plate bent onto the bone has none.
 
     Parameters
     ----------
@@ -118,7 +119,8 @@ def build_joints(
             numbers.append(number)
             kinds.append(PAD)
             areas.append(min(_areas(mesh.points, on_plate).sum(), _areas(mesh.points, on_bone).sum()))
-            columns.append(_mean(space, on_plate, directions) - _mean(space, on_bone, directions))
+            place = _centre(mesh.points, on_plate)
+            columns.append(_mean(space, on_plate, directions) - _mean(space, on_bone, directions, place))
     law = JointLaw.of(np.array(numbers), kinds, np.array(areas), constants, preload, softness)
     return Joints(law, sp.csc_matrix(sp.hstack(columns, format="csc")))
 
@@ -164,15 +166,32 @@ def _near(points: np.ndarray, triangles: np.ndarray, screw: UnlockedScrew, radiu
     return triangles[facing & within]
 
 
-def _mean(space: Any, triangles: np.ndarray, directions: np.ndarray) -> sp.csc_matrix:
-    """Columns (n_dof, 3) that give the mean displacement of triangles along three directions (3, 3)."""
+def _centre(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Area centre of triangles (3,)."""
+    area = _areas(points, triangles)
+    return np.asarray(area @ points[triangles].mean(axis=1) / area.sum())
+
+
+def _mean(space: Any, triangles: np.ndarray, directions: np.ndarray, place: np.ndarray | None = None) -> sp.csc_matrix:
+    """Columns (n_dof, 3) that give the mean displacement of triangles along three directions (3, 3).
+
+    With a ``place`` away from them it is the displacement there of what moves and turns with the triangles as they do
+    on average (least squares): a force there then reaches them with its moment, and nothing pulls itself round.
+    """
     nodes = np.asarray(space.face_nodes(triangles))
     # Integrals of shape functions over a straight triangle: linear A/3 at vertices; quadratic 0, A/3 at mid-edges.
     nodes = nodes[:, 3:] if nodes.shape[1] == 6 else nodes
     area = _areas(space.nodes, triangles)
     weight = np.repeat(area / area.sum() / 3.0, 3)
-    rows = (3 * nodes.ravel()[:, None] + np.arange(3))[:, None, :]
-    shape = (nodes.size, 3, 3)  # node, direction, component
-    values = weight[:, None, None] * directions[None]
-    place = (np.broadcast_to(rows, shape).ravel(), np.broadcast_to(np.arange(3)[None, :, None], shape).ravel())
-    return sp.coo_matrix((np.broadcast_to(values, shape).ravel(), place), shape=(space.n_dof, 3)).tocsc()
+    vectors = np.broadcast_to(directions[None], (nodes.size, 3, 3))  # node, direction, component
+    if place is not None:
+        points = space.nodes[nodes.ravel()]
+        centre = weight @ points
+        arms = points - centre
+        inertia = np.einsum("n,nk,nk->", weight, arms, arms) * np.eye(3) - np.einsum("n,ni,nj->ij", weight, arms, arms)
+        spins = np.linalg.solve(inertia, np.cross(place - centre, directions).T).T
+        vectors = vectors + np.cross(spins[None], arms[:, None])
+    rows = np.broadcast_to((3 * nodes.ravel()[:, None] + np.arange(3))[:, None, :], vectors.shape)
+    columns = np.broadcast_to(np.arange(3)[None, :, None], vectors.shape)
+    entries = ((weight[:, None, None] * vectors).ravel(), (rows.ravel(), columns.ravel()))
+    return sp.coo_matrix(entries, shape=(space.n_dof, 3)).tocsc()

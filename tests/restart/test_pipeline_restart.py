@@ -201,9 +201,7 @@ def test_interrupt_stops_cleanly_and_changed_scenario_is_refused(tmp_path: Path)
 def test_full_disk_leaves_a_usable_folder(tmp_path: Path) -> None:
     """Where a file no longer fits, the run says so and ends; with room again it resumes to the same bits."""
     expected, _ = uninterrupted()
-    sizes = {name: (expected / name).stat().st_size for name in ("operator.npz", "fields/surgery.vtu", "mesh.vtu")}
-    room = sizes["operator.npz"] + 1000
-    assert max(sizes.values()) > room  # some later file does not fit
+    room = (expected / "operator.npz").stat().st_size // 2  # enough for all that comes before
     scenario, output = scenario_file(tmp_path), tmp_path / "runs"
     run = Run(scenario, output, largest_file=room)
     code, text = run.end()

@@ -22,7 +22,7 @@ from femsim.loosening.chewing import Chewer
 from femsim.parameters import load_parameters
 from femsim.pipeline import Hooks
 from femsim.pipeline.construct import construct, loosening_case
-from femsim.pipeline.scenario_run import exact_solver
+from femsim.pipeline.exact import exact_solver
 from femsim.pipeline.setting import Setting, prepare
 from femsim.scenario import scenario_from_mapping
 

@@ -16,6 +16,7 @@ from pipeline_models import bench_values, constructed, mesh_of
 from femsim.errors import InputError
 from femsim.fem.solvers import make_solver
 from femsim.interface import ContactSolver, InterfaceState, LawConstants, PatchTissue, ScrewBoneLaw, condense
+from femsim.interface.balance import balance_checks
 from femsim.interface.condensation import with_springs
 from femsim.interface.demonstration import DenseSolver
 from femsim.interface.joints import PAD, SEAT, JointConstants, JointLaw
@@ -152,6 +153,17 @@ def unlocked(preload: float = 200.0) -> Any:
     return setting, construct(setting, mesh_of(), Hooks())
 
 
+def test_a_common_motion_presses_no_joint() -> None:
+    """Shifts and rotations of everything together give no jump in any seat or pad, over the standoff too."""
+    _, built = unlocked()
+    nodes = built.model.space.nodes
+    fields = [np.broadcast_to(axis, nodes.shape) for axis in np.eye(3)]
+    fields += [np.cross(axis, nodes) for axis in np.eye(3)]
+    for field in fields:
+        jumps = built.joints.columns.T @ np.asarray(field).ravel()
+        assert np.abs(jumps).max() < 1e-10 * np.abs(field).max()
+
+
 def test_tightened_block_carries_its_preload_and_is_exact() -> None:
     """Without load every head presses with its preload; under bite the condensed answer solves the full system."""
     setting, built = unlocked()
@@ -172,6 +184,8 @@ def test_tightened_block_carries_its_preload_and_is_exact() -> None:
     factor.close()
     assert np.abs(condensation.C.T @ step).max() <= 1e-8 * np.abs(peak.q).max()
     assert chewing.reaction[0] == pytest.approx(20.0, rel=5e-3)
+    checks, _, _ = balance_checks(model, condensation, peak, load)
+    assert [one.name for one in checks if not one.passed] == []
 
 
 def test_preload_survives_a_restart_to_the_bit() -> None:
