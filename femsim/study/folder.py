@@ -88,7 +88,7 @@ class StudyFolder:
         known = [(item.parent, own.fullmatch(item.parent.name)) for item in runs.glob(f"{stem}-*/manifest.sqlite")]
         same = [path for path, match in known if match and match[1] == plan.hash]
         if same:
-            return cls(max(same, key=lambda path: path.stat().st_mtime))
+            return cls(max(same, key=lambda path: path.stat().st_mtime).resolve())  # workers may start elsewhere
         if any(match for _, match in known):
             raise InputError(
                 f"{runs}: {stem} or its base has changed since its study was started; restore it to resume, or run "
