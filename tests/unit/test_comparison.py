@@ -234,6 +234,19 @@ class TestCompare:
         with pytest.raises(InputError, match="off the bone"):
             pipeline.compare([runs[0].path, bench("bad", years=0.07)], place)
 
+    def test_wrong_study_is_refused_before_anything_is_run(self, runs: list[RunFolder], tmp_path: Path):
+        """Minutes of computing do not end in a slip of the pen; nothing is left behind."""
+        study = study_summary(tmp_path / "other", {"one": ("99999999", None)})
+        with pytest.raises(InputError, match="knows none of the scenarios"):
+            pipeline.compare([runs[0].path, bench("bad", years=0.07)], tmp_path / "new", study=study)
+        assert not (tmp_path / "new").exists()
+
+    def test_page_names_no_place_of_this_machine(self, runs: list[RunFolder], tmp_path: Path):
+        """A page travels: neither its command nor anything else on it holds an absolute path."""
+        content = pipeline.compare([run.path for run in runs], tmp_path / "new").page.read_text(encoding="utf-8")
+        assert str(tmp_path) not in content
+        assert f"femsim compare {runs[0].path.name} {runs[1].path.name}" in content
+
     @pytest.mark.parametrize("count", [0, 1, 5])
     def test_number_of_designs_is_limited(self, runs: list[RunFolder], count: int, tmp_path: Path):
         """A page holds two to four designs."""
