@@ -149,6 +149,21 @@ class TestMeshStudy:
 
 
 @pytest.mark.usefixtures("without_charts")
+class TestBoneYield:
+    """Strain of the bone at each screw against its yield strain, where a run has written it."""
+
+    def test_stands_on_the_page_when_known(self, runs: list[RunFolder]):
+        """Strains are told in microstrain beside their limits; a run without them has no such table."""
+        assert WORDS.say("tables.bone_yield") not in write_report(runs[1]).read_text(encoding="utf-8")
+        record = {key: value for key, value in runs[1].record().items() if key not in ("kind", "format")}
+        strains = {"tension": 0.0091, "tension_limit": 0.0073, "compression": 0.004, "compression_limit": 0.0104}
+        runs[1].write_record(record | {"bone_strain": [{"screw": "screw-1", **strains}]})
+        content = write_report(runs[1]).read_text(encoding="utf-8")
+        row = '<tr class="failed"><th scope="row" class="text name">screw 1</th>'
+        assert f"{row}<td>9,100</td><td>7,300</td><td>4,000</td><td>10,400</td></tr>" in content
+
+
+@pytest.mark.usefixtures("without_charts")
 class TestStudy:
     """The confidence band of a study on either page."""
 
