@@ -15,6 +15,7 @@ from femsim.pipeline.commands import run
 from femsim.pipeline.hooks import Hooks
 from femsim.report import print_page, write_comparison
 from femsim.report.catalogue import ENGLISH, load_catalogue
+from femsim.report.ensemble import find_ensemble
 from femsim.report.page import MOST_DESIGNS, comparison_rows, find_study
 from femsim.results import RunFolder, new_folder, open_run
 from femsim.scenario import Scenario, scenario_hash
@@ -78,12 +79,14 @@ def compare(
         raise InputError(f"{len(designs)} designs to compare; a page holds two to {MOST_DESIGNS}: make several pages")
     hooks, words = hooks or Hooks(), load_catalogue(language)
     notes: list[str] = []
+    if study is not None:  # a wrong one is refused before anything is run
+        find_ensemble(study, (), (_hash(design) for design in designs))
     folders = [_folder(design, runs, hooks, notes) for design in designs]
     twice = [folder.path for k, folder in enumerate(folders) if folder.path in [one.path for one in folders[:k]]]
     if twice:
         raise InputError(f"{twice[0]}: the same run twice; a comparison needs different designs")
-    find_study(folders, study)  # a wrong study is refused before anything is written
-    command = shlex.join(["femsim", "compare", *(_spelt(design) for design in designs)])
+    options = [] if study is None else ["--study", _spelt(study)]
+    command = shlex.join(["femsim", "compare", *(_spelt(design) for design in designs), *options])
     key = hashlib.sha256(" ".join(folder.path.name for folder in folders).encode()).hexdigest()[:8]
     target = new_folder(runs, f"comparison-{key}")
     with hooks.timed("comparison", stoppable=False):
@@ -125,5 +128,12 @@ def _folder(design: Path | Scenario, runs: Path, hooks: Hooks, notes: list[str])
     return folder
 
 
+def _hash(design: Path | Scenario) -> str:
+    return str(open_run(design).record().get("hash", "")) if isinstance(design, Path) else scenario_hash(design)
+
+
 def _spelt(design: Path | Scenario) -> str:
-    return str(design) if isinstance(design, Path) else design.source.name
+    """How a command names a design; an absolute path is of this machine alone, and a page travels."""
+    if not isinstance(design, Path):
+        return design.source.name
+    return design.name if design.is_absolute() else str(design)

@@ -65,7 +65,7 @@ def ranking_table(ranking: Ranking, words: Catalogue) -> Table:
     studied = any(place.design.band for place in ranking.places)
     keys = ["rank", "design", "first_loose", "screws_loose", *(["ensemble"] if studied else [])]
     keys += ["plate_life", "implant_volume", "nearest", "decided"]
-    kinds = {"plate_life": "text", "implant_volume": ""}
+    kinds = {"implant_volume": "", "nearest": "text wide"}
     columns = tuple(Column(words.say(f"tables.{key}"), kinds.get(key, "text")) for key in keys)
     rows = tuple(Row(_cells(place, ranking, studied, words)) for place in ranking.places)
     return Table(words.say("tables.ranking"), columns, rows, _ranking_note(ranking, words), head=1)

@@ -30,10 +30,12 @@ def hardware_bars(designs: Sequence[Design], words: Catalogue) -> str:
             peak = np.array([row["stress_peak_mpa"] for row in rows])
             label = words.say("charts.peak")
             ax.barh(place, peak, color="#56B4E9", edgecolor="#1f4e69", height=0.62, label=label)
-            ticks = {"ls": "", "marker": "|", "ms": 13, "mew": 2}
-            ax.plot([row["yield_mpa"] for row in rows], place, color="#000", label=words.say("charts.yield"), **ticks)
+            limit = [row["yield_mpa"] for row in rows]
+            ax.plot(limit, place, color="#000", label=words.say("charts.yield"), ls="", marker="|", ms=13, mew=2)
             endurance = [row["endurance_mpa"] for row in rows]
-            ax.plot(endurance, place, color="#D55E00", label=words.say("charts.endurance"), **ticks)
+            # A shape of its own, so that grey print tells it from the yield stress.
+            mark = {"marker": "D", "color": "#D55E00", "markeredgecolor": "#fff", "ms": 7}
+            ax.plot(endurance, place, ls="", label=words.say("charts.endurance"), **mark)
             ax.set_yticks(place, [part_name(str(row["part"]), words) for row in rows])
             ax.invert_yaxis()
         axes[-1, 0].set_xlabel(words.say("charts.stress"))

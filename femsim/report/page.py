@@ -324,6 +324,7 @@ def _tables(designs: Sequence[Design], words: Catalogue) -> dict[str, Table | No
     makers: dict[str, Callable[[Sequence[Design], Catalogue], Table]] = {
         "screws": page_tables.screw_table,
         "hardware": page_tables.hardware_table,
+        "bone_yield": page_tables.bone_yield_table,
         "strain": page_tables.strain_table,
         "density": page_tables.density_table,
         "dose": page_tables.dose_table,

@@ -13,6 +13,7 @@ from femsim.report.design import Design
 from femsim.report.differences import Difference, input_label, shown_value
 from femsim.report.frame import Column, Row, Table
 from femsim.report.read import read_convergence
+from femsim.report.strain import MICRO
 from femsim.report.words import CRITERIA, part_name
 
 WEAKEST_FIRST = {"assumed": 0, "derived": 1, "recalled": 2, "found": 3}
@@ -91,6 +92,19 @@ def hardware_table(designs: Sequence[Design], words: Catalogue) -> Table:
             yield Row((*names, *(words.number(row[key]) for key in numbers), words.at_least(100 * row["damage"])))
 
     return _per_design(designs, words, "tables.hardware", columns, rows, words.told(designs[0].record["hardware_note"]))
+
+
+def bone_yield_table(designs: Sequence[Design], words: Catalogue) -> Table:
+    """Largest strain of the bone at every screw against its yield strain, for runs that have written it."""
+    columns = _columns(words, "screw tension tension_limit compression compression_limit", "screw")
+
+    def rows(design: Design) -> Iterator[Row]:
+        for row in design.record.get("bone_strain") or ():
+            strains = [MICRO * row[key] for key in ("tension", "tension_limit", "compression", "compression_limit")]
+            yields = strains[0] >= strains[1] or strains[2] >= strains[3]
+            yield Row((part_name(row["screw"], words), *map(words.number, strains)), "failed" if yields else "")
+
+    return _per_design(designs, words, "tables.bone_yield", columns, rows, words.say("tables.bone_yield_note"))
 
 
 def strain_table(designs: Sequence[Design], words: Catalogue) -> Table:

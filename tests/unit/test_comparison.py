@@ -149,6 +149,21 @@ class TestMeshStudy:
 
 
 @pytest.mark.usefixtures("without_charts")
+class TestBoneYield:
+    """Strain of the bone at each screw against its yield strain, where a run has written it."""
+
+    def test_stands_on_the_page_when_known(self, runs: list[RunFolder]):
+        """Strains are told in microstrain beside their limits; a run without them has no such table."""
+        assert WORDS.say("tables.bone_yield") not in write_report(runs[1]).read_text(encoding="utf-8")
+        record = {key: value for key, value in runs[1].record().items() if key not in ("kind", "format")}
+        strains = {"tension": 0.0091, "tension_limit": 0.0073, "compression": 0.004, "compression_limit": 0.0104}
+        runs[1].write_record(record | {"bone_strain": [{"screw": "screw-1", **strains}]})
+        content = write_report(runs[1]).read_text(encoding="utf-8")
+        row = '<tr class="failed"><th scope="row" class="text name">screw 1</th>'
+        assert f"{row}<td>9,100</td><td>7,300</td><td>4,000</td><td>10,400</td></tr>" in content
+
+
+@pytest.mark.usefixtures("without_charts")
 class TestStudy:
     """The confidence band of a study on either page."""
 
@@ -233,6 +248,19 @@ class TestCompare:
         monkeypatch.setattr(comparing, "run", refuse)
         with pytest.raises(InputError, match="off the bone"):
             pipeline.compare([runs[0].path, bench("bad", years=0.07)], place)
+
+    def test_wrong_study_is_refused_before_anything_is_run(self, runs: list[RunFolder], tmp_path: Path):
+        """Minutes of computing do not end in a slip of the pen; nothing is left behind."""
+        study = study_summary(tmp_path / "other", {"one": ("99999999", None)})
+        with pytest.raises(InputError, match="knows none of the scenarios"):
+            pipeline.compare([runs[0].path, bench("bad", years=0.07)], tmp_path / "new", study=study)
+        assert not (tmp_path / "new").exists()
+
+    def test_page_names_no_place_of_this_machine(self, runs: list[RunFolder], tmp_path: Path):
+        """A page travels: neither its command nor anything else on it holds an absolute path."""
+        content = pipeline.compare([run.path for run in runs], tmp_path / "new").page.read_text(encoding="utf-8")
+        assert str(tmp_path) not in content
+        assert f"femsim compare {runs[0].path.name} {runs[1].path.name}" in content
 
     @pytest.mark.parametrize("count", [0, 1, 5])
     def test_number_of_designs_is_limited(self, runs: list[RunFolder], count: int, tmp_path: Path):
