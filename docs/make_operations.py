@@ -5,7 +5,7 @@ Run it from the top of the project:
     python docs/make_operations.py [scenario ...]
 
 Every picture and table is what ``femsim plan`` gives for a scenario of the gallery; the picture is trimmed and made
-small. Without names every operation is planned and their part of the page is written again.
+small. Without names every operation is planned; with names the other sections of the page stay as they are.
 """
 
 from __future__ import annotations
@@ -63,20 +63,21 @@ def section(name: str, caption: str, scenario: Scenario, made: PlanResult) -> st
 
 
 def main() -> None:
-    """Plan and draw every operation; write the page when all were asked for."""
-    names = sys.argv[1:] or list(OPERATIONS)
+    """Plan and draw the operations that were asked for, and write their sections of the page."""
+    page = DOCS / "operations.md"
+    above, _, below = page.read_text(encoding="utf-8").partition(WRITTEN)
+    sections = {name: one for one in below.split("\n## ")[1:] for name in OPERATIONS if f"/{name}.yaml)" in one}
     (DOCS / "operations").mkdir(exist_ok=True)
-    page = (DOCS / "operations.md").read_text(encoding="utf-8").partition(WRITTEN)[0] + WRITTEN
-    for name in names:
+    for name in sys.argv[1:] or list(OPERATIONS):
         scenario = load_scenario(SCENARIOS / f"{name}.yaml")
         with tempfile.TemporaryDirectory() as folder:
             made = plan(scenario, output=Path(folder))
             if made.picture is None:
                 raise SystemExit(f"{name}: no picture was drawn; is a GL library installed?")
             small_picture(made.picture, DOCS / "operations" / f"{name}.png")
-        page += section(name, OPERATIONS[name], scenario, made)
-    if names == list(OPERATIONS):
-        (DOCS / "operations.md").write_text(page, encoding="utf-8")
+        sections[name] = section(name, OPERATIONS[name], scenario, made).removeprefix("\n## ")
+    written = "".join(f"\n## {sections[name].rstrip()}\n" for name in OPERATIONS if name in sections)
+    page.write_text(above + WRITTEN + written, encoding="utf-8")
 
 
 if __name__ == "__main__":

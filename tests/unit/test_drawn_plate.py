@@ -16,6 +16,9 @@ from femsim.geometry.frame import Frame
 from femsim.geometry.hole import Hole
 from femsim.geometry.operation import Operation, plan_operation
 from femsim.geometry.plan import DrawnPlate, GraftPlan, HolePlan, PlatePlan, ScrewPlan, SegmentPlan
+from femsim.mesh.sizing import Sizing
+from femsim.mesh.tetmesh import PLATE
+from femsim.mesh.tetrahedra import build_mesh
 from femsim.parameters import load_parameters
 
 
@@ -113,3 +116,33 @@ def test_table_of_holes_is_read(tmp_path) -> None:
     points, directions = read_hole_table(path)
     assert points.tolist() == [[1, 2, 3], [4, 5, 6]]
     assert directions.tolist() == [[0, 1, 0], [0, 0, -2]]
+
+
+@pytest.mark.slow
+def test_drawn_plate_is_meshed() -> None:
+    """A coarse mesh keeps the volume of the drawn plate and the area of its screws; the drawn empty hole stays open."""
+    operation = planned_drawn(drilled(), holes={2: HolePlan(screw=False)})
+    coarse = Sizing(
+        near_screws=1.5,
+        growth=0.6,
+        plate=2.4,
+        elsewhere=7.0,
+        outside=25.0,
+        envelope=0.3,
+        jaw_error=0.5,
+        stop_energy=100.0,
+        iterations=10,
+        threads=1,
+    )
+    mesh = build_mesh(operation, coarse)
+    assert mesh.quality["inverted"] == 0
+    assert mesh.quality["bone_pieces"] == 2
+    assert abs(mesh.quality["plate_volume_error"]) < 0.03
+    assert abs(mesh.quality["interface_area_error"]) < 0.02
+    centres = mesh.points[mesh.tets[mesh.region == PLATE]].mean(axis=1)
+    hole = operation.plates[0].holes[1]
+    axis = operation.plates[0].hole_axes[1]
+    off = centres - hole
+    radial = np.linalg.norm(off - np.outer(off @ axis, axis), axis=1)
+    near = np.linalg.norm(off, axis=1) < 4.0
+    assert radial[near].min() > 1.0
