@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from femsim.geometry.asymmetry import Asymmetry
 from femsim.geometry.implicit import Curtain, PlanCurve, Silhouette, smooth_union
 from femsim.geometry.isosurface import symmetric_surface
 from femsim.geometry.shape import MandibleForm, MandibleShape
@@ -53,7 +54,7 @@ class _Design:
     @property
     def coronoid(self) -> float:
         """Height of the coronoid tip along the ramus [mm]."""
-        return self.top + self.shape.form.coronoid_rise
+        return self.top + self.shape.coronoid_rise
 
     def across(self, along: float, forward: float) -> np.ndarray:
         """Point (a, h) given in ramus coordinates."""
@@ -80,7 +81,8 @@ def _design(shape: MandibleShape) -> _Design:
     condyle_x = shape.bicondylar_width / 2 - pole
     gonion_x = shape.bigonial_width / 2 - shape.ramus_thickness / 2 - shape.form.angle_inset
     basal = _basal_curve(shape.form, gonion_x, gonion[0], condyle_x, condyle[0])
-    width, depth = shape.bigonial_width / shape.form.scale[0], shape.gonion_menton / shape.form.scale[1]
+    width = shape.arch_width * shape.bigonial_width / shape.form.scale[0]
+    depth = shape.arch_depth * shape.gonion_menton / shape.form.scale[1]
     arch_a = shape.form.arch_start + shape.form.arch_depth * depth
     arch = PlanCurve.through(np.column_stack([shape.form.arch_half_width * width, arch_a]))
     incisor = np.array([0.0, arch_a[0], shape.symphysis_height + shape.crown_height_incisor])
@@ -292,7 +294,7 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
     Returns
     -------
     surface : Surface
-        Closed, manifold, exactly left-right symmetric, in the anatomical frame.
+        Closed, manifold, in the anatomical frame; exactly left-right symmetric unless the shape says otherwise.
     landmarks : dict of str to ndarray, shape (3,)
         Known by construction.
     """
@@ -322,8 +324,17 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
         points[f"{name}_right"] = point * (-1.0, 1.0, 1.0)
     # The file frame of the muscle table has its origin behind and below the chin; any origin on the midline would do.
     shift = np.array([0.0, *shape.form.menton])
-    placed = Surface(surface.points @ rotation.T + shift, surface.triangles)
-    return placed, {name: rotation @ point + shift for name, point in points.items()}
+    move = Asymmetry(
+        chin=shape.chin_deviation,
+        ramus=shape.ramus_difference,
+        corner=d.corner,
+        direction=d.ramus,
+        angle=shape.form.angle_radius,
+        top=d.top,
+    )
+    placed = Surface(move(surface.points) @ rotation.T + shift, surface.triangles)
+    moved = move(np.array(list(points.values()))) @ rotation.T + shift
+    return placed, dict(zip(points, moved, strict=True))
 
 
 def _coronoid_tip(d: _Design) -> np.ndarray:

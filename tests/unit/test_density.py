@@ -157,7 +157,7 @@ def test_screws_feel_the_density_around_them() -> None:
 
 
 def test_a_uniform_scan_of_cortical_bone_is_cortical_bone() -> None:
-    """With 13,700 MPa everywhere patches are what the classes make of pure cortex: modulus and strength by its ratios."""
+    """With 13,700 MPa everywhere patches are what the classes make of pure cortex."""
     setting = setting_of(scanned_bench("uniform", lambda points: np.full(len(points), CORTICAL_HU)))
     built = construct(setting, mesh_of(), Hooks())
     np.testing.assert_allclose(built.model.healthy, 13700.0, rtol=1e-6)
@@ -188,7 +188,7 @@ def test_air_in_the_bone_is_refused_before_any_solution() -> None:
         ({"law": "poled"}, "did you mean 'pooled'"),
         ({"softest": "0 MPa"}, "outside the plausible range 0.1 MPa"),
         ({"register": np.diag([2.0, 1.0, 1.0, 1.0]).tolist()}, r"ct.yaml.*not rigid \(determinant 2"),
-        ({"register": [[1, 0, 0, 60], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, r"ct.yaml.*points of the bone lie out"),
+        ({"register": [[1, 0, 0, 60], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, r"ct.yaml.*of the bone lie outside"),
     ],
 )
 def test_refused(change: dict[str, Any], words: str) -> None:
@@ -229,13 +229,14 @@ def test_a_dicom_folder_is_the_same_scan() -> None:
     np.testing.assert_allclose(setting.measured.at(points).young, image.measured.at(points).young, rtol=5e-3)
 
 
-def test_a_run_from_a_scan(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_from_a_scan() -> None:
     """A run on a scan writes the bounds into run.json and the page, and tells them on the way."""
     said: list[str] = []
     points = [[0, "0 g/cm^3"], [500, "0.52 g/cm^3"], [1000, "1 g/cm^3"]]
     content = scanned_bench("run", sloping, softest="150 MPa", calibration={"density": "apparent", "points": points})
     with session_cache():
-        result = run(scenario_from_mapping(content, "ct.yaml", workspace()), workspace() / "runs", hooks=Hooks(note=said.append))
+        scenario = scenario_from_mapping(content, "ct.yaml", workspace())
+        result = run(scenario, workspace() / "runs", hooks=Hooks(note=said.append))
     record = json.loads((result.folder / "run.json").read_text(encoding="utf-8"))
     bone = record["bone_from_ct"]
     assert record["status"] == "complete"
