@@ -68,7 +68,6 @@ def sections(jaw: Jaw) -> dict[str, tuple[float, float, float]]:
     arch = Arch.fit(jaw.surface, jaw.landmarks.points)
     found = {}
     for tooth in TEETH:
-        start, end = arch.tooth(tooth)[:2] if False else (None, None)
         place = arch.tooth_point(tooth)
         s = arch.locate(place[None])[0]
         found[f"body at {tooth}"] = _section(jaw, place, np.asarray(arch.tangent(s))[0], near=22.0)
@@ -84,15 +83,11 @@ def _section(jaw: Jaw, place: np.ndarray, normal: np.ndarray, near: float) -> tu
     cut = jaw.surface.polydata.slice(normal=normal, origin=place)
     pieces = cut.connectivity("closest", closest_point=place)
     points = np.asarray(pieces.points)
-    lines = pieces.lines.reshape(-1, 3)[:, 1:]
-    a, b = points[lines[:, 0]] - place, points[lines[:, 1]] - place
-    # The segments of a closed section in any order: their cross products add up to twice the area, up to their signs.
-    order = pv.PolyData(points, lines=pieces.lines).strip()
-    loop = order.points[order.lines[1:]] - place
-    area = 0.5 * abs(float(np.cross(loop, np.roll(loop, -1, axis=0)) .sum(axis=0) @ normal))
+    outline = pv.PolyData(points, lines=pieces.lines).strip()
+    loop = outline.points[outline.lines[1 : 1 + outline.lines[0]]] - place
+    area = 0.5 * abs(float(np.cross(loop, np.roll(loop, -1, axis=0)).sum(axis=0) @ normal))
     across = points - points.mean(axis=0)
     _, _, axes = np.linalg.svd(across - np.outer(across @ normal, normal), full_matrices=False)
-    del a, b
     return area, float(np.ptp(across @ axes[0])), float(np.ptp(across @ axes[1]))
 
 
@@ -110,7 +105,8 @@ def landmarks_table(jaws: list[Jaw]) -> str:
     rows = []
     for name in names:
         points = [jaw.landmarks[name] - start for jaw, start in zip(jaws, origin, strict=True)]
-        rows.append([name, *(", ".join(f"{x:.1f}" for x in p) for p in points), *(f"{np.linalg.norm(p - points[-1]):.1f}" for p in points[:-1])])
+        places = [", ".join(f"{x:.1f}" for x in point) for point in points]
+        rows.append([name, *places, *(f"{np.linalg.norm(point - points[-1]):.1f}" for point in points[:-1])])
     head = ("landmark from menton (left, back, up) [mm]", *NAMES, "distance, parametric", "distance, same sizes")
     return table(head, rows)
 
@@ -138,7 +134,7 @@ def draw(jaws: list[Jaw]) -> None:
     """Pictures of the jaws side by side in each view, at one scale."""
     PICTURES.mkdir(exist_ok=True)
     for view, direction in VIEWS.items():
-        plotter = pv.Plotter(off_screen=True, shape=(1, len(jaws)), window_size=(540 * len(jaws), 520), border=False)
+        plotter = pv.Plotter(off_screen=True, shape=(1, len(jaws)), window_size=(460 * len(jaws), 420), border=False)
         for k, (jaw, name, colour) in enumerate(zip(jaws, NAMES, COLOURS, strict=True)):
             plotter.subplot(0, k)
             plotter.set_background("white")
@@ -149,7 +145,7 @@ def draw(jaws: list[Jaw]) -> None:
             up = (0, -1, 0) if view == "above" else (0, 0, 1)
             plotter.camera_position = [tuple(400 * np.array(direction) / np.linalg.norm(direction)), (0, 0, 0), up]
             plotter.enable_parallel_projection()
-            plotter.camera.parallel_scale = 62.0
+            plotter.camera.parallel_scale = 64.0
         plotter.screenshot(PICTURES / f"{view}.png")
         plotter.close()
 
@@ -162,7 +158,8 @@ def main(path: str) -> None:
     for name, make in tables.items():
         text = make(jaws)
         print(text, end="\n\n")
-        page = re.sub(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", lambda m, t=text: f"{m[1]}{t}\n{m[2]}", page, flags=re.S)
+        place = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end {name} -->)", re.DOTALL)
+        page = place.sub(lambda _, made=text: f"{made}\n", page)
     if page:
         write_text(PAGE, page)
     draw(jaws)

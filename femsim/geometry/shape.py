@@ -92,8 +92,9 @@ class MandibleShape:
         Mediolateral and anteroposterior size of the head.
     notch_depth : float
         Of the mandibular notch below the line from condyle to coronoid.
-    coronoid_rise : float
-        Coronoid tip above the top of the condyle along the ramus.
+    coronoid_rise, coronoid_forward, coronoid_flare : float
+        Coronoid tip above the top of the condyle along the ramus, in front of the anterior border at its waist, and
+        outside the plate of the ramus.
     arch_width, arch_depth : float
         Size of the dental arch over that usual for the width and length of the jaw.
     chin_deviation, ramus_difference : float
@@ -129,6 +130,8 @@ class MandibleShape:
     condyle_depth: float
     notch_depth: float
     coronoid_rise: float
+    coronoid_forward: float
+    coronoid_flare: float
     arch_width: float
     arch_depth: float
     chin_deviation: float
