@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from femsim.geometry.asymmetry import Asymmetry
 from femsim.geometry.implicit import Curtain, PlanCurve, Silhouette, smooth_union
 from femsim.geometry.isosurface import symmetric_surface
 from femsim.geometry.shape import MandibleForm, MandibleShape
@@ -53,7 +54,7 @@ class _Design:
     @property
     def coronoid(self) -> float:
         """Height of the coronoid tip along the ramus [mm]."""
-        return self.top + self.shape.form.coronoid_rise
+        return self.top + self.shape.coronoid_rise
 
     def across(self, along: float, forward: float) -> np.ndarray:
         """Point (a, h) given in ramus coordinates."""
@@ -80,7 +81,8 @@ def _design(shape: MandibleShape) -> _Design:
     condyle_x = shape.bicondylar_width / 2 - pole
     gonion_x = shape.bigonial_width / 2 - shape.ramus_thickness / 2 - shape.form.angle_inset
     basal = _basal_curve(shape.form, gonion_x, gonion[0], condyle_x, condyle[0])
-    width, depth = shape.bigonial_width / shape.form.scale[0], shape.gonion_menton / shape.form.scale[1]
+    width = shape.arch_width * shape.bigonial_width / shape.form.scale[0]
+    depth = shape.arch_depth * shape.gonion_menton / shape.form.scale[1]
     arch_a = shape.form.arch_start + shape.form.arch_depth * depth
     arch = PlanCurve.through(np.column_stack([shape.form.arch_half_width * width, arch_a]))
     incisor = np.array([0.0, arch_a[0], shape.symphysis_height + shape.crown_height_incisor])
@@ -146,13 +148,15 @@ def _basal_silhouette(d: _Design) -> Silhouette:
     coronoid = d.coronoid
     # Lowest point of the hollow, below the line that joins the two tips.
     notch = 0.5 * (top + coronoid) - shape.notch_depth
-    edge = d.edge
+    edge, tip_edge = d.edge, d.edge + shape.coronoid_forward
     lower = flat([(0.30 * length, 0.4), (0.5 * length, 1.2), (0.68 * length, 1.9), (0.79 * length, 1.2)])
     rear = [(0.40 * top, 0.9), (0.55 * top, 1.3), (0.70 * top, 1.2), (0.84 * top, 0.5), (top - 6.0, -0.2)]
     neck = [(top - 2.5, 0.5 * depth), (top - 6.0, depth + 0.3), (top - 11.0, depth + 2.0)]
-    hollow = [(notch + 1.2, depth + 5.6), (notch, 0.5 * (depth + edge) + 0.8), (notch + 3.8, edge - 5.4)]
-    tip = [(coronoid - 2.6, edge - 2.2), (coronoid, edge - 0.2), (coronoid - 3.6, edge + 1.9)]
-    anterior = [(0.70 * top, edge + 1.6), (0.59 * top, edge + 0.2), (0.48 * top, edge), (0.38 * top, edge + 1.2)]
+    hollow = [(notch + 1.2, depth + 5.6), (notch, 0.5 * (depth + tip_edge) + 0.8), (notch + 4.2, tip_edge - 7.4)]
+    tip = [(coronoid - 2.2, tip_edge - 3.0), (coronoid, tip_edge - 0.2), (coronoid - 3.6, tip_edge + 1.6)]
+    fore = shape.coronoid_forward
+    anterior = [(0.73 * top, edge + 1.6 + 0.75 * fore), (0.61 * top, edge + 0.2 + 0.2 * fore)]
+    anterior += [(0.48 * top, edge), (0.38 * top, edge + 1.2)]
     curve = [*lower, *angle, *(d.across(*p) for p in rear + neck + hollow + tip + anterior)]
     start = d.across(0.30 * top, edge + 4.0)
     target = np.array([d.molar[1] + 2.0, 0.74 * body])
@@ -187,7 +191,11 @@ def _basal(d: _Design) -> Curtain:
         # The mental tubercles give the chin its triangular front.
         tubercle = 0.9 * np.exp(-(((s - 11.0) / 4.5) ** 2) - ((h - 4.0) / 4.0) ** 2)
         hollow = 1.4 * np.exp(-((s / 16.0) ** 2) - ((h - 0.62 * shape.symphysis_height) / 6.0) ** 2)
-        return chin + tubercle - hollow
+        # The front of the ramus leans outwards towards the coronoid tip, its rear stays under the condyle.
+        a = _a_of(basal, s) - d.corner
+        upwards, forwards = a * d.ramus[0] + h * d.ramus[1], a * d.front[0] + h * d.front[1]
+        lean = _step((upwards - 0.4 * d.top) / (d.coronoid - 0.4 * d.top)) * _step(forwards / d.edge)
+        return chin + tubercle - hollow + shape.coronoid_flare * lean
 
     def rim(s: np.ndarray, h: np.ndarray) -> np.ndarray:
         # Blunt lower border; towards the alveolar process and the edges of the ramus the section narrows slowly.
@@ -292,7 +300,7 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
     Returns
     -------
     surface : Surface
-        Closed, manifold, exactly left-right symmetric, in the anatomical frame.
+        Closed, manifold, in the anatomical frame; exactly left-right symmetric unless the shape says otherwise.
     landmarks : dict of str to ndarray, shape (3,)
         Known by construction.
     """
@@ -322,10 +330,22 @@ def mandible_surface(shape: MandibleShape, edge: float = EDGE_LENGTH) -> tuple[S
         points[f"{name}_right"] = point * (-1.0, 1.0, 1.0)
     # The file frame of the muscle table has its origin behind and below the chin; any origin on the midline would do.
     shift = np.array([0.0, *shape.form.menton])
-    placed = Surface(surface.points @ rotation.T + shift, surface.triangles)
-    return placed, {name: rotation @ point + shift for name, point in points.items()}
+    move = Asymmetry(
+        chin=shape.chin_deviation,
+        ramus=shape.ramus_difference,
+        corner=d.corner,
+        direction=d.ramus,
+        angle=shape.form.angle_radius,
+        top=d.top,
+    )
+    placed = Surface(move(surface.points) @ rotation.T + shift, surface.triangles)
+    moved = move(np.array(list(points.values()))) @ rotation.T + shift
+    return placed, dict(zip(points, moved, strict=True))
 
 
 def _coronoid_tip(d: _Design) -> np.ndarray:
-    a, h = d.across(d.coronoid, d.edge - 0.2)
-    return np.array([np.interp(a, d.basal.points[:, 1], d.basal.points[:, 0]), a, h])
+    a, h = d.across(d.coronoid, d.edge + d.shape.coronoid_forward - 0.2)
+    s = d.basal.arc_of(a)
+    outwards = d.basal.tangent(s)[::-1] * [1.0, -1.0]
+    x, back = d.basal.point(s) + d.shape.coronoid_flare * outwards
+    return np.array([x, back, h])

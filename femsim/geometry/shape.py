@@ -23,8 +23,6 @@ class MandibleForm:
         Rounding of the angle; middle of its plate inside half a thickness from the outermost point [mm].
     condyle_turn, condyle_height : float
         Turn of the head about the ramus [degrees]; its height [mm].
-    coronoid_rise : float
-        Coronoid tip above the top of the condyle along the ramus [mm].
     arch_start, arch_half_width, arch_depth : float, ndarray, ndarray
         Plan of the dental arch [mm].
     ridge_half, edge_half : ndarray
@@ -43,7 +41,6 @@ class MandibleForm:
     angle_inset: float
     condyle_turn: float
     condyle_height: float
-    coronoid_rise: float
     arch_start: float
     basal_start: float
     basal_power: float
@@ -95,6 +92,13 @@ class MandibleShape:
         Mediolateral and anteroposterior size of the head.
     notch_depth : float
         Of the mandibular notch below the line from condyle to coronoid.
+    coronoid_rise, coronoid_forward, coronoid_flare : float
+        Coronoid tip above the top of the condyle along the ramus, in front of the anterior border at its waist, and
+        outside the plate of the ramus.
+    arch_width, arch_depth : float
+        Size of the dental arch over that usual for the width and length of the jaw.
+    chin_deviation, ramus_difference : float
+        Asymmetry: chin to the left, left ramus higher than the right one; zero for a symmetric jaw.
     crown_height_incisor, crown_height_molar : float
         The occlusal crest above the alveolar margin; zero without teeth.
     bonwill_inclination, first_molar_share : float
@@ -125,6 +129,13 @@ class MandibleShape:
     condyle_width: float
     condyle_depth: float
     notch_depth: float
+    coronoid_rise: float
+    coronoid_forward: float
+    coronoid_flare: float
+    arch_width: float
+    arch_depth: float
+    chin_deviation: float
+    ramus_difference: float
     ramus_thickness: float
     crown_height_incisor: float
     crown_height_molar: float

@@ -18,6 +18,9 @@ from femsim.pipeline.courses import kept_points, named
 from femsim.scenario import Scenario
 from femsim.scenario.scan import Calibration
 
+LEAST_TOLD = 1e-3
+"""A calibration line so close to its points [g/cm3] needs no word."""
+
 
 def jaw_of(scenario: Scenario, parameters: ParameterSet) -> Jaw:
     """Return the jaw of a scenario that is no bench block.
@@ -88,7 +91,7 @@ def _line(calibration: Calibration) -> tuple[float, float, tuple[str, ...]]:
         assert calibration.intercept is not None
         return calibration.slope, calibration.intercept, ()
     slope, intercept, off = calibration_line(calibration.points)
-    if len(calibration.points) == 2:
+    if off < LEAST_TOLD:
         return slope, intercept, ()
     told = f"CT calibration: the line through {len(calibration.points)} points is off by up to {off:.3g} g/cm3"
     return slope, intercept, (told,)

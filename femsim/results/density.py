@@ -48,9 +48,9 @@ def density_record(model: StaticModel, measured: MeasuredBone, graft: Graft | No
 def density_sentence(record: dict[str, Any]) -> str:
     """Tell the bounds in one sentence."""
     text = (
-        f"bone from the CT: healthy modulus {record['young_min_mpa']:.3g} to {record['young_max_mpa']:.3g} MPa, median "
-        f"{record['young_median_mpa']:.3g} MPa; {100 * record['capped_share']:.2g} % of the volume at the cap of "
-        f"{record['cap_mpa']:g} MPa"
+        f"bone from the CT: healthy modulus {record['young_min_mpa']:,.0f} to {record['young_max_mpa']:,.0f} MPa, "
+        f"median {record['young_median_mpa']:,.0f} MPa; {100 * record['capped_share']:.2g} % of the volume at the cap "
+        f"of {record['cap_mpa']:,.0f} MPa"
     )
     if record["softest_mpa"] is not None:
         text += f", {100 * record['raised_share']:.2g} % raised to the softest, {record['softest_mpa']:g} MPa"

@@ -20,8 +20,7 @@ from femsim.pipeline import Hooks, run
 from femsim.pipeline.construct import Construct, construct
 from femsim.pipeline.setting import Setting, prepare
 from femsim.results.density import density_record
-from femsim.scenario import scenario_from_mapping
-from femsim.scenario.load import ScenarioError
+from femsim.scenario import ScenarioError, dump_scenario, load_scenario, scenario_from_mapping, scenario_hash
 
 PARAMETERS = load_parameters()
 LOW, HIGH = np.array([-45.0, -4.0, -11.0]), np.array([45.0, 14.0, 11.0])
@@ -107,7 +106,7 @@ def setting_of(content: dict[str, Any]) -> Setting:
 
 def sloping(points: np.ndarray) -> np.ndarray:
     """Hounsfield numbers that rise along the block and go beyond the cap: linear, so interpolation is exact."""
-    return 1300.0 + 30.0 * points[:, 0]
+    return 1300.0 + 52.0 * points[:, 0]
 
 
 @cache
@@ -139,12 +138,15 @@ def test_bounds_are_recorded() -> None:
     record = density_record(built.model, setting.measured, None)
     assert record["young_min_mpa"] == 150.0
     assert record["young_max_mpa"] == 22000.0
-    # Two equal blocks from 5 to 33 mm on either side: 2.19 g/cm3 reach the cap at x = 29.6 mm, 0.0769 g/cm3 give 150.
+    # Two equal blocks from 5 mm outwards: 2.188 g/cm3, which give the cap, lie at x = 17.08 mm, 0.0769 g/cm3 for
+    # 150 MPa at -23.52 mm, 1 g/cm3 at -5.77 mm; the median lies at an end of the gap.
     far = float(setting.operation.bone.bounds[1, 0])
-    assert record["capped_share"] == pytest.approx((far - 29.62) / (2 * (far - 5.0)), abs=0.02)
-    assert record["raised_share"] == 0.0 or record["hounsfield_min"] < 77.0
-    assert record["cortical_share"] == pytest.approx(0.5 + (10.0 - 5.0) / (2 * (far - 5.0)), abs=0.02)
-    assert record["young_median_mpa"] == pytest.approx(6850.0 * 1.3**1.49, rel=0.15)
+    length = 2 * (far - 5.0)
+    assert record["capped_share"] == pytest.approx((far - 17.08) / length, abs=0.02)
+    assert record["raised_share"] == pytest.approx((far - 23.52) / length, abs=0.02)
+    assert record["cortical_share"] == pytest.approx(0.5 + 0.77 / length, abs=0.02)
+    assert 6850.0 * 1.04**1.49 <= record["young_median_mpa"] <= 6850.0 * 1.56**1.49
+    assert record["hounsfield_min"] == pytest.approx(1300.0 - 52.0 * far, abs=20.0)
 
 
 def test_screws_feel_the_density_around_them() -> None:
@@ -157,7 +159,7 @@ def test_screws_feel_the_density_around_them() -> None:
 
 
 def test_a_uniform_scan_of_cortical_bone_is_cortical_bone() -> None:
-    """With 13,700 MPa everywhere patches are what the classes make of pure cortex: modulus and strength by its ratios."""
+    """With 13,700 MPa everywhere patches are what the classes make of pure cortex."""
     setting = setting_of(scanned_bench("uniform", lambda points: np.full(len(points), CORTICAL_HU)))
     built = construct(setting, mesh_of(), Hooks())
     np.testing.assert_allclose(built.model.healthy, 13700.0, rtol=1e-6)
@@ -188,7 +190,7 @@ def test_air_in_the_bone_is_refused_before_any_solution() -> None:
         ({"law": "poled"}, "did you mean 'pooled'"),
         ({"softest": "0 MPa"}, "outside the plausible range 0.1 MPa"),
         ({"register": np.diag([2.0, 1.0, 1.0, 1.0]).tolist()}, r"ct.yaml.*not rigid \(determinant 2"),
-        ({"register": [[1, 0, 0, 60], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, r"ct.yaml.*points of the bone lie out"),
+        ({"register": [[1, 0, 0, 60], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}, r"ct.yaml.*of the bone lie outside"),
     ],
 )
 def test_refused(change: dict[str, Any], words: str) -> None:
@@ -229,13 +231,14 @@ def test_a_dicom_folder_is_the_same_scan() -> None:
     np.testing.assert_allclose(setting.measured.at(points).young, image.measured.at(points).young, rtol=5e-3)
 
 
-def test_a_run_from_a_scan(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_from_a_scan() -> None:
     """A run on a scan writes the bounds into run.json and the page, and tells them on the way."""
     said: list[str] = []
     points = [[0, "0 g/cm^3"], [500, "0.52 g/cm^3"], [1000, "1 g/cm^3"]]
     content = scanned_bench("run", sloping, softest="150 MPa", calibration={"density": "apparent", "points": points})
     with session_cache():
-        result = run(scenario_from_mapping(content, "ct.yaml", workspace()), workspace() / "runs", hooks=Hooks(note=said.append))
+        scenario = scenario_from_mapping(content, "ct.yaml", workspace())
+        result = run(scenario, workspace() / "runs", hooks=Hooks(note=said.append))
     record = json.loads((result.folder / "run.json").read_text(encoding="utf-8"))
     bone = record["bone_from_ct"]
     assert record["status"] == "complete"
@@ -249,3 +252,42 @@ def test_a_run_from_a_scan(capsys: pytest.CaptureFixture[str]) -> None:
     page = Path(result.report).read_text(encoding="utf-8")
     assert "Bone from the CT" in page
     assert "22,000" in page or "22000" in page
+
+
+def test_keys_of_labels_and_scan(tmp_path: Path) -> None:
+    """Labels and CT are files of the scenario, come back from its resolved form, and enter its hash by content."""
+    for name in ("seg.nii", "ct.nii", "other.nii"):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    points = [[0, "0 g/cm^3"], [1000, "950 mg/cm^3"]]
+    content = bench_values()
+    content |= {"resection": {"side": "left", "from": 34, "to": 36}, "irradiation": None}
+    content["loading"] = {"tasks": [{"bite": "right-first-molar", "force": "100 N"}]}
+    content["jaw"] = {"labels": "seg.nii", "value": 4, "ct": {"image": "ct.nii"}}
+    content["jaw"]["ct"]["calibration"] = {"density": "ash", "points": points}
+    scenario = scenario_from_mapping(content, "labels.yaml", tmp_path)
+    assert scenario.files == {("jaw", "labels"): tmp_path / "seg.nii", ("jaw", "ct", "image"): tmp_path / "ct.nii"}
+    assert scenario.jaw.ct is not None
+    assert scenario.jaw.ct.calibration.points == ((0.0, 0.0), (1000.0, 0.95))
+    path = tmp_path / "again.yaml"
+    path.write_text(dump_scenario(scenario), encoding="utf-8")
+    assert scenario_hash(load_scenario(path)) == scenario_hash(scenario)
+    content["jaw"]["ct"]["image"] = "other.nii"
+    assert scenario_hash(scenario_from_mapping(content, "labels.yaml", tmp_path)) != scenario_hash(scenario)
+
+
+@pytest.mark.parametrize(
+    ("jaw", "words"),
+    [
+        ({"labels": "seg.nii"}, "jaw.value: the key 'value' is missing"),
+        ({"labels": "seg.nii", "value": 0}, "at least 1"),
+        ({"parametric": {}, "value": 1}, "read only with labels"),
+        ({"labels": "seg.nii", "value": 1, "surface": "a.stl"}, "not surface and labels"),
+        ({"labels": "absent.nii", "value": 1}, "no file 'absent.nii'"),
+        ({"parametric": {}, "landmarks": {"menton": ["0 mm", "0 mm", "0 mm"]}}, "only with a surface or labels"),
+    ],
+)
+def test_keys_refused(jaw: dict[str, Any], words: str, tmp_path: Path) -> None:
+    """Keys of a jaw that do not go together are refused by name."""
+    (tmp_path / "seg.nii").write_text("image", encoding="utf-8")
+    with pytest.raises(ScenarioError, match=words):
+        scenario_from_mapping({**bench_values(), "jaw": jaw}, "labels.yaml", tmp_path)

@@ -12,6 +12,7 @@ from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.landmarks import find_landmarks
 from femsim.geometry.morphometrics import morphometrics
 from femsim.geometry.parametric import MandibleShape, mandible_surface
+from femsim.geometry.repair import repaired
 from femsim.geometry.surface import checked_closed
 from femsim.parameters import load_parameters
 
@@ -158,3 +159,25 @@ def test_real_jaw_reads_as_a_jaw(real_jaw_path) -> None:
     measured = morphometrics(real.surface, real.landmarks)
     assert measured["bicondylar_width"] == pytest.approx(117.7, abs=0.2)
     assert measured["gonial_angle"] == pytest.approx(114.8, abs=3.0)
+
+
+def test_an_asymmetric_jaw_is_asymmetric_as_told(jaw: Jaw) -> None:
+    """The chin stands beside the midline and one ramus is higher by what was asked; both are found again."""
+    told = parametric_jaw(replace(MandibleShape.default(), chin_deviation=5.0, ramus_difference=-6.0))
+    assert repaired(told.surface, "told")[1] == ()
+    assert told.landmarks["menton"][0] == pytest.approx(5.0, abs=0.2)
+    points = told.landmarks
+    left, right = (np.linalg.norm(points[f"condyle_{s}"] - points[f"gonion_{s}"]) for s in ("left", "right"))
+    assert left - right == pytest.approx(-6.0, abs=0.3)
+    assert told.surface.volume == pytest.approx(jaw.surface.volume, rel=0.01)
+    frame, found = find_landmarks(told.surface)
+    for name, point in told.landmarks.points.items():
+        assert np.linalg.norm(frame.to_file(found[name]) - point) < 3.0, name
+
+
+def test_the_arch_can_be_wide_and_short(jaw: Jaw) -> None:
+    """Width and depth of the dental arch follow their factors, the basal bone stays."""
+    wide = parametric_jaw(replace(MandibleShape.default(), arch_width=1.08, arch_depth=0.92))
+    for name, factor in (("first_molar_left", 1.08), ("incisor", 1.0)):
+        assert wide.landmarks[name][0] == pytest.approx(factor * jaw.landmarks[name][0], abs=1.5)
+    assert morphometrics(wide.surface, wide.landmarks)["bigonial_width"] == pytest.approx(98.0, abs=2.0)
