@@ -252,9 +252,9 @@ class Hole(Section):
 
     hole: Annotated[int, Field(ge=1, le=40)]
     screw: bool = Field(default=True, description="false leaves the hole empty")
-    length: Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] | None = (
-        Field(default=None, description="left out: the rule of all screws")
-    )
+    length: (
+        Annotated[float | str, Quantity("mm", "4 mm", "30 mm", words=("bicortical", "monocortical"))] | None
+    ) = Field(default=None, description="left out: the rule of all screws")
     along: Annotated[float, Quantity("degree", "-30 degree", "30 degree")] = Field(
         default=0.0, description="tilt of the screw along the plate towards the jaw's left"
     )
