@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from femsim.errors import InputError
 from femsim.interface.patches import Patches
@@ -140,28 +141,23 @@ def _row(one: Solved, finest: Solved) -> dict[str, Any]:
 def traction_difference(one: Solved, finest: Solved) -> float:
     """Norm over area of the difference of the patch tractions, over that of the finest mesh's tractions.
 
-    Rings and sectors are laid out by the screw, not by the mesh: patches with the same screw, ring and sector are the
-    same place, and their three components are subtracted one by one. Where one mesh has merged a small patch into a
-    neighbour, the neighbour's traction stands for it. The areas are those of the finest mesh.
+    Rings and sectors are laid out by the screw, not by the mesh, so nearly the same patches stand on every mesh: each
+    patch of the finest mesh is compared with the one at its place, all three components, weighted by its area.
     """
-    mine, theirs = matched(one.patches, finest.patches)
-    area = finest.patches.area[theirs]
-    reference = finest.tractions[theirs]
+    mine = at_places(one.patches, finest.patches)
+    area, reference = finest.patches.area, finest.tractions
     off = ((one.tractions[mine] - reference) ** 2).sum(axis=1)
     return float(np.sqrt(area @ off / (area @ (reference**2).sum(axis=1))))
 
 
-def matched(one: Patches, other: Patches) -> tuple[np.ndarray, np.ndarray]:
-    """Patches of ``one`` and of ``other`` at the same places, two arrays of equal length.
+def at_places(one: Patches, other: Patches) -> np.ndarray:
+    """For every patch of ``other`` the patch of ``one`` on the same screw whose centre is nearest.
 
-    Every patch of ``other`` is met once: by the patch of the same screw, ring and sector, or by the nearest one of the
-    same screw where that was merged away.
+    Where a mesh has merged a small patch into a neighbour, or cut a screw into one ring more, the neighbour stands for
+    it.
     """
-    known = {key: k for k, key in enumerate(zip(one.screw, one.ring, one.sector, strict=True))}
     found = np.empty(len(other), dtype=int)
-    for k, key in enumerate(zip(other.screw, other.ring, other.sector, strict=True)):
-        if key not in known:
-            mine = np.flatnonzero(one.screw == other.screw[k])
-            known[key] = mine[np.argmin(np.linalg.norm(one.centre[mine] - other.centre[k], axis=1))]
-        found[k] = known[key]
-    return found, np.arange(len(other))
+    for screw in np.unique(other.screw):
+        mine, theirs = np.flatnonzero(one.screw == screw), np.flatnonzero(other.screw == screw)
+        found[theirs] = mine[cKDTree(one.centre[mine]).query(other.centre[theirs])[1]]
+    return found
