@@ -33,8 +33,13 @@ SIDE_COSINE = 0.7
 HARDWARE_SHARE = 0.3
 BONE_SHARE = 1.5
 PASSES = 6
+# Tetrahedra below this get more passes: twice what the checks ask for.
+WORST_SCALED_JACOBIAN = 0.1
+LAST_PASSES = 20
+# A move must improve the worst tetrahedron around a vertex by this factor.
+LEAST_GAIN = 1.02
 # Trial steps as shares of the mean edge at the vertex, in 26 directions.
-STEPS = (0.03, 0.1, 0.25)
+STEPS = (0.01, 0.03, 0.1, 0.25)
 DIRECTIONS = np.delete(
     np.stack(np.meshgrid(*[(-1.0, 0.0, 1.0)] * 3, indexing="ij"), axis=-1).reshape(-1, 3), 13, axis=0
 )
@@ -194,22 +199,23 @@ def open_flat_tets(points: np.ndarray, tets: np.ndarray, region: np.ndarray, env
     original = points.copy()
     stars = Stars(len(points), tets)
     allowed = _allowed_moves(len(points), tets, region, envelope)
-    for _ in range(PASSES):
-        bad = np.flatnonzero(scaled_jacobian(points, tets) < WANTED_SCALED_JACOBIAN)
-        moved = 0
-        for vertex in np.unique(tets[bad]):
-            around = tets[stars.at(vertex)]
-            edge = np.linalg.norm(points[around] - points[vertex], axis=-1).sum() / (3 * len(around))
-            steps = np.concatenate([edge * step * DIRECTIONS for step in STEPS])
-            places = points[vertex] + steps
-            places = places[np.linalg.norm(places - original[vertex], axis=1) <= allowed[vertex]]
-            quality = stars.quality(points, vertex, np.vstack([points[vertex], places]))
-            best = int(np.argmax(quality))
-            if best and quality[best] > 1.02 * quality[0]:
-                points[vertex] = places[best - 1]
-                moved += 1
-        if not moved:
-            break
+    dice = np.random.default_rng(0)
+    for wanted, passes in ((WANTED_SCALED_JACOBIAN, PASSES), (WORST_SCALED_JACOBIAN, LAST_PASSES)):
+        for _ in range(passes):
+            bad = np.flatnonzero(scaled_jacobian(points, tets) < wanted)
+            if len(bad) == 0:
+                break
+            # Turned anew in every pass: the way out of a flat place is often narrow.
+            turn, _ = np.linalg.qr(dice.normal(size=(3, 3)))
+            for vertex in np.unique(tets[bad]):
+                around = tets[stars.at(vertex)]
+                edge = np.linalg.norm(points[around] - points[vertex], axis=-1).sum() / (3 * len(around))
+                places = points[vertex] + np.concatenate([edge * step * DIRECTIONS @ turn for step in STEPS])
+                places = places[np.linalg.norm(places - original[vertex], axis=1) <= allowed[vertex]]
+                quality = stars.quality(points, vertex, np.vstack([points[vertex], places]))
+                best = int(np.argmax(quality))
+                if best and quality[best] > LEAST_GAIN * quality[0]:
+                    points[vertex] = places[best - 1]
     return points
 
 

@@ -12,7 +12,7 @@ from pipeline_models import bench
 from femsim.errors import InputError
 from femsim.interface.patches import Patches
 from femsim.pipeline import converge
-from femsim.pipeline.convergence import Solved, matched, traction_difference
+from femsim.pipeline.convergence import Solved, traction_difference, tractions_at
 
 RINGS, SECTORS = 3, 4
 
@@ -71,19 +71,23 @@ def test_direction_counts_not_only_size():
     assert traction_difference(solved(places, pressed), solved(places, sheared)) == pytest.approx(np.sqrt(2))
 
 
-def test_same_places_meet_and_the_nearest_stands_for_a_merged_patch():
-    """Order does not matter; a patch that one mesh has merged is met by the nearest of the same screw."""
+def test_tractions_are_taken_at_the_same_place():
+    """Order does not matter; between rings tractions are linear in depth, and a merged patch is bridged."""
     places = patches()
+    tractions = np.column_stack([10.0 - 4.0 * places.depth, places.sector, places.screw])
     shuffled = np.random.default_rng(3).permutation(len(places))
     names = ("screw", "ring", "sector", "area", "centre", "directions", "depth", "thread_shape")
     other = replace(places, **{name: getattr(places, name)[shuffled] for name in names})
-    mine, theirs = matched(places, other)
-    np.testing.assert_array_equal(theirs, np.arange(len(places)))
-    np.testing.assert_array_equal(mine, shuffled)
-    mine, _ = matched(without(places, 5), places)
-    assert places.screw[5] == 0
-    # The neighbour in the ring before or behind is 1 mm away, the one beside it in the ring sqrt 2.
-    assert mine[5] in (1, 8)
+    np.testing.assert_allclose(tractions_at(solved(places, tractions), other), tractions[shuffled])
+    deeper = replace(places, depth=places.depth + 0.25)
+    found = tractions_at(solved(places, tractions), deeper)
+    inner = places.ring < RINGS - 1
+    np.testing.assert_allclose(found[inner, 0], tractions[inner, 0] - 1.0)
+    np.testing.assert_allclose(found[~inner], tractions[~inner])
+    assert places.ring[5] == 1
+    kept = np.delete(np.arange(len(places)), 5)
+    bridged = tractions_at(solved(without(places, 5), tractions[kept]), places)
+    np.testing.assert_allclose(bridged, tractions)
 
 
 @pytest.mark.parametrize(
