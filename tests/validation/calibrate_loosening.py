@@ -394,11 +394,13 @@ def run_ensemble(
     minutes: float,
     harsher: Path | None = None,
     infer: bool = False,
+    first: int | None = None,
 ) -> bool:
     """Follow all members in both arms, one line each; True when none is left. Lines already there are kept.
 
     The irradiated arm comes first. With ``infer`` a jaw that holds to the horizon when irradiated is taken to hold when
-    healthy too, and marked so, without being run.
+    healthy too, and marked so, without being run. ``first`` follows only so many of the members, to compare constants
+    on the same ones.
     """
     design = load_design(design_path)
     head = {"design": design.digest, "members": count, "seed": seed, "fitted": dict(fitted)}
@@ -413,7 +415,8 @@ def run_ensemble(
         for arm in reversed(ARMS):
             if infer and arm == ARMS[0]:
                 done |= inferred(out)
-            jobs = [(design_path, k, everyone[k], dict(fitted), arm) for k in range(count) if (k, arm) not in done]
+            wanted = [k for k in range(count)[:first] if (k, arm) not in done]
+            jobs = [(design_path, k, everyone[k], dict(fitted), arm) for k in wanted]
             # Handed out in small portions, so that a stop loses little.
             for start in range(0, len(jobs), 4 * processes):
                 if time.monotonic() > end:
@@ -513,10 +516,10 @@ def candidates(count: int, seed: int) -> Iterator[dict[str, float]]:
 # --- what people see ------------------------------------------------------------------------------------------------
 
 
-def shown(path: Path) -> list[str]:
-    """Lines about one results file."""
+def shown(path: Path, first: int | None = None) -> list[str]:
+    """Lines about one results file, or about its first members."""
     head = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
-    rows = stored_rows(path)
+    rows = [row for row in stored_rows(path) if first is None or row["member"] < first]
     healthy, irradiated = arms_of(rows)
     found = summary(healthy, irradiated)
     fitted = ", ".join(f"{symbol} {value:.4g}" for symbol, value in head["fitted"].items()) or "values of the cards"
@@ -527,6 +530,10 @@ def shown(path: Path) -> list[str]:
         day, loose = arm.at_risk()
         months = ", ".join(f"{m:.0f}" for m in np.sort(day[loose]) / DAYS_PER_MONTH)
         lines.append(f"  {name}: {int(loose.sum())} loose, months {months or '-'}")
+    late, none = found["irradiated_late_median_months"], found["irradiated_loose"] - found["irradiated_loose_late"]
+    lines.append(
+        f"  irradiated jaws that loosen after {HEALING:g} days: median {late:.3g} months; {none:.0f} loosen before"
+    )
     weak = [int(arm.at_risk()[1].sum()) for arm in arms_of(rows, hidden=True)]
     early = [int((arm.at_risk()[1] & (arm.day < HEALING)).sum()) for arm in arms_of(rows, hidden=True)]
     lines.append(
@@ -551,16 +558,19 @@ def draw(path: Path, figure: Path) -> None:
     from scipy.stats import CensoredData, ecdf
 
     fig, axis = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
+    lowest = 1.0
     for name, colour, arm in zip(ARMS, ("#4477aa", "#cc6677"), arms_of(stored_rows(path)), strict=True):
         day, loose = arm.at_risk()
         curve = ecdf(CensoredData.right_censored(day, ~loose)).sf
         months = np.concatenate([[0.0], curve.quantiles, [HORIZON]]) / DAYS_PER_MONTH
         held = np.concatenate([[1.0], curve.probabilities, curve.probabilities[-1:]])
         axis.step(months, held, where="post", color=colour, label=f"{name}, {int(loose.sum())} of {len(day)} loose")
-        broken = arm.fracture < arm.day
-        axis.plot(arm.fracture[broken] / DAYS_PER_MONTH, np.full(broken.sum(), 0.02), "v", color=colour, clip_on=False)
+        lowest = min(lowest, float(held.min()))
+        broken = arm.fracture[arm.fracture < arm.day] / DAYS_PER_MONTH
+        axis.plot(broken, np.full(len(broken), 1.0), "v", color=colour, clip_on=False)
     axis.axvspan(*LOOSE_MONTHS, color="#dddddd", zorder=0, label="clinical median of loosening")
-    axis.set(xlabel="months since surgery", ylabel="jaws without a loose screw", ylim=(0, 1.02), xlim=(0, 60))
+    axis.set(xlabel="months since surgery", ylabel="jaws without a loose screw", xlim=(0, 60))
+    axis.set_ylim(np.floor(10.0 * lowest - 1.0) / 10.0, 1.01)
     axis.legend(frameon=False, loc="lower left")
     fig.savefig(figure, dpi=130)
     plt.close(fig)
@@ -586,12 +596,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         two.add_argument("--minutes", type=float, default=np.inf, help="stop early; the same command goes on")
         if name == "run":
             two.add_argument("--milder-than", type=Path, metavar="FILE", help="take over the jaws that held there")
+            two.add_argument("--first", type=int, help="only so many of the members")
             two.add_argument("--infer", action="store_true", help="jaws that hold irradiated hold healthy; not run")
             two.add_argument("--set", nargs="*", default=[], metavar="Kt=2", help=f"of {', '.join(FITTED)}")
         else:
             two.add_argument("--candidates", type=int, default=16)
     three = commands.add_parser("show")
     three.add_argument("files", type=Path, nargs="+")
+    three.add_argument("--first", type=int, help="only so many of the members")
     three.add_argument("--figure", type=Path)
     given = parser.parse_args(arguments)
     if given.command == "design":
@@ -612,6 +624,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.minutes,
             given.milder_than,
             given.infer,
+            given.first,
         )
         print("\n".join(shown(given.out)))
     elif given.command == "fit":
@@ -625,7 +638,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(shown(path)), flush=True)
     else:
         for path in given.files:
-            print("\n".join(shown(path)))
+            print("\n".join(shown(path, given.first)))
         if given.figure is not None:
             draw(given.files[0], given.figure)
     return 0

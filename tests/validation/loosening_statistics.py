@@ -20,8 +20,9 @@ LOOSE_MONTHS = (19.0, 53.0)
 """Median of irradiated jaws that loosen: 35.75 +- 17 months (Seol 2014)."""
 FRACTURE_MONTHS = (4.0, 15.0)
 """Plate fracture: 9.25 +- 5.1 months (Seol 2014)."""
-HEALING = 56.0
-"""Days in which a screw that never bonds falls below its holding force without having been overloaded."""
+HEALING = 182.6
+"""Days of the first two steps of the published healing spectrum: half a year. A series that finds loosening "in the
+later stages" hardly counts a screw that never bonds."""
 HAZARD_RATIO = (1.5, 3.0)
 """Irradiated over healthy; prior range."""
 
@@ -85,6 +86,7 @@ def summary(healthy: Arm, irradiated: Arm) -> dict[str, float]:
         "irradiated_share_2y": loose_share(irradiated, TWO_YEARS),
         "irradiated_loose": float(irradiated.at_risk()[1].sum()),
         "irradiated_median_months": median_months(irradiated),
+        "irradiated_loose_late": float((irradiated.at_risk()[1] & (irradiated.at_risk()[0] > HEALING)).sum()),
         "irradiated_late_median_months": median_months(irradiated, HEALING),
         "healthy_median_months": median_months(healthy),
         "hazard_ratio": ratio,

@@ -198,6 +198,7 @@ def bitten(name: str, force: float) -> Mapping[str, tuple[Array, Array]]:
     return found
 
 
+@cache
 def parts(name: str) -> tuple[Part, ...]:
     """Plate and screws of a scenario, the plate first."""
     _, _, case, _ = built(name)
@@ -236,6 +237,7 @@ def lives(part: Part, peak: Array, valley: Array, bent: bool) -> Array:
     return fatigue_life(amplitude, part.material, part.knock_down if bent else 1.0)
 
 
+@cache
 def bearable(name: str, force: float, cycles: float) -> float:
     """Bite force [N] whose plate lasts ``cycles`` strokes: stresses at ``force`` scaled by bisection."""
     low, high = 0.01 * force, 10.0 * force

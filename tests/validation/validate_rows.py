@@ -23,14 +23,17 @@ def page(verdicts: Sequence[Verdict], before: str) -> str:
     return f"{kept}{MARK}\n\n{summary(verdicts)}.\n\n" + "\n".join(table(verdicts)) + "\n"
 
 
+def show(one: Verdict) -> None:
+    """One line as soon as a row is measured."""
+    print(f"{one.row.source}: {one.row.what}: {one.value:.4g} {one.row.unit}: {one.words}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="renew the table of this page")
     given = parser.parse_args(arguments)
-    verdicts = measure(ROWS)
-    for one in verdicts:
-        print(f"{one.row.source}: {one.row.what}: {one.value:.4g} {one.row.unit}: {one.words}")
+    verdicts = measure(ROWS, show)
     print(summary(verdicts))
     if given.write is not None:
         given.write.write_text(page(verdicts, given.write.read_text(encoding="utf-8")), encoding="utf-8")
