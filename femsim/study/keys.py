@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from femsim import __version__
 from femsim.parameters import load_parameters
 from femsim.scenario import Scenario
-from femsim.scenario.quantities import read_quantity
 from femsim.study.changes import DENSITY, DOSE, PATIENT, TIME
 
 KEY_LENGTH = 16
-OPERATOR_FORMAT = 2
+OPERATOR_FORMAT = 3
 """Raise it when the code makes another operator from the same scenario."""
 
 SHAPE_SECTIONS = ("jaw", "resection", "plate", "screws", "second_plate", "graft", "mesh")
@@ -79,7 +79,7 @@ def operator_key(scenario: Scenario) -> str:
     named = AVERAGING | (STIFFENING if scenario.irradiation is not None else frozenset())
     content = _content(scenario, BULK_SECTIONS, BULK_CARDS, named)
     content["bites"] = list(dict.fromkeys(task.site for task in scenario.loading.tasks))
-    content["format"] = OPERATOR_FORMAT
+    content["format"], content["femsim"] = OPERATOR_FORMAT, __version__
     return _digest(content)
 
 
@@ -94,11 +94,11 @@ def _content(
     for place in scenario.files:
         if place[0] in content:
             _blank(content, place)
-    known = load_parameters()
+    # Values and not overrides: a card that has changed since must not find what was made of the old one.
     content["parameters"] = {
-        name: read_quantity(text, known.entry(name).unit)
-        for name, text in scenario.parameters.items()
-        if name.partition(".")[0] in cards or name in names
+        entry.name: entry.value
+        for entry in load_parameters(scenario.overrides())
+        if entry.name.partition(".")[0] in cards or entry.name in names
     }
     return content
 

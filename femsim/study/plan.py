@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from femsim.errors import InputError
+from femsim.parameters import load_parameters
 from femsim.scenario import Scenario, scenario_from_mapping, scenario_hash
 from femsim.scenario.document import read_document
 from femsim.scenario.load import ScenarioError
@@ -232,6 +233,7 @@ class StudyPlan:
         content = {
             "study": study,
             "ranges": [[one.key, one.low, one.high, one.unit, one.distribution] for one in self.ranges],
+            "cards": {entry.name: entry.value for entry in load_parameters()},
             "designs": [scenario_hash(self._scenario(design, fixed, "study")) for design, fixed in self.variants],
         }
         text = json.dumps(content, sort_keys=True, default=str)

@@ -92,6 +92,18 @@ def test_operator_key_follows_what_the_operator_is_made_of(changes, same_operato
     assert (operator_key(changed) == operator_key(scenario())) == same_operator
 
 
+def test_a_card_that_has_changed_makes_another_operator(monkeypatch):
+    """What a cache holds was made of the values of the cards at that time."""
+    from femsim.parameters import cards
+
+    before = operator_key(scenario()), shape_key(scenario())
+    entry = cards._cards()["materials.cortical_E"]
+    newer = {**cards._cards(), entry.name: replace(entry, value=15000.0)}
+    monkeypatch.setattr(cards, "_cards", lambda: newer)
+    assert operator_key(scenario()) != before[0]
+    assert shape_key(scenario()) == before[1]
+
+
 def test_force_and_cycles_share_the_operator_and_the_bite_point_does_not():
     """Loads enter through unit loads, so any force and activation shares; a new bite point is a new unknown."""
     assert not enters_bulk("loading.tasks.0.force")
