@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from femsim.report import words as told
-from femsim.report.catalogue import Catalogue
+from femsim.report.catalogue import DAYS_PER_YEAR, Catalogue
 from femsim.report.design import Design
 from femsim.report.frame import Column, Row, Table
 from femsim.report.ranking import LONG_LIFE, SAME_LIFE, SAME_TIME, SIGNIFICANT, Place, Ranking
@@ -119,7 +119,7 @@ def _life(days: float | None, words: Catalogue) -> str:
     if days is None:
         return "–"
     if days > LONG_LIFE:
-        return words.say("tables.long_life", years=words.number(LONG_LIFE / 365.25))
+        return words.say("tables.long_life", years=words.number(LONG_LIFE / DAYS_PER_YEAR))
     return words.years(days)
 
 

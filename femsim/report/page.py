@@ -58,9 +58,10 @@ def write_report(
         The page.
     """
     words = words or load_catalogue()
+    designs = designs_of([folder], find_study([folder], study))
     missing = draw_pictures([folder], words, note)
     path = folder / "report.html"
-    write_text(path, render_page(designs_of([folder], find_study([folder], study)), words, missing))
+    write_text(path, render_page(designs, words, missing))
     return path
 
 
@@ -95,8 +96,9 @@ def write_comparison(
         raise InputError(f"{len(folders)} designs to compare; a page holds two to {MOST_DESIGNS}: make several pages")
     words = words or load_catalogue()
     ensemble = find_study(folders, study)
+    designs = designs_of(folders, ensemble)
     missing = draw_pictures(folders, words, note)
-    write_text(path, render_page(designs_of(folders, ensemble), words, missing, ensemble=ensemble, command=command))
+    write_text(path, render_page(designs, words, missing, ensemble=ensemble, command=command))
     return path
 
 
@@ -122,6 +124,12 @@ def find_study(folders: Iterable[RunFolder], study: Path | None) -> Ensemble | N
 def designs_of(folders: Sequence[RunFolder], ensemble: Ensemble | None = None) -> list[Design]:
     """Runs as the designs of a page, with short names and what the study says of each."""
     runs = [read_run(folder) for folder in folders]
+    for run in runs:
+        if "horizon_days" not in run.record:
+            raise InputError(
+                f"{run.folder.path}: holds no run (it is {run.record.get('status', 'empty')}); "
+                "run its scenario with femsim run first"
+            )
     names = short_names([run.record.get("title", "") for run in runs])
     bands = {} if ensemble is None else ensemble.bands
     return [Design(name, run, bands.get(run.record.get("hash", ""))) for name, run in zip(names, runs, strict=True)]

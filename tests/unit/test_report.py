@@ -333,6 +333,14 @@ class TestViewerOnThePage:
         assert json.loads(data[0])["designs"][0]["name"] == evil
 
 
+def test_plan_is_no_run(tmp_path: Path) -> None:
+    """The folder of a plan has no page; one sentence says what to do."""
+    folder = RunFolder.create(tmp_path, "plan-made", "01234567")
+    folder.write_record({"status": "planned", "title": "Made", "operation": {}})
+    with pytest.raises(InputError, match=r"holds no run \(it is planned\); run its scenario"):
+        write_report(folder)
+
+
 @pytest.mark.parametrize(
     ("value", "spelt"),
     [
