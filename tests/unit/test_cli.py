@@ -165,7 +165,8 @@ def test_plan_prints_the_table(pipeline, tmp_path):
     assert "in bone" in result.stdout
     assert " 9.1 " in result.stdout
     assert "3.9+3.6" in result.stdout
-    assert "0.6-0.7" in result.stdout
+    assert "least gap" in result.stdout
+    assert " 0.60 " in result.stdout
     assert "plan.png" in result.stdout
     assert "warning: close to the cut" in result.stderr
 
