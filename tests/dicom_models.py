@@ -205,7 +205,7 @@ def write_ct(folder: Path, hounsfield: np.ndarray, matrix: np.ndarray, changes: 
     steps = np.linalg.norm(matrix[:3, :3], axis=0)
     row, column = matrix[:3, 0] / steps[0], matrix[:3, 1] / steps[1]
     for k in range(hounsfield.shape[2]):
-        path = folder / f"{(7 * k) % 101:03d}.dcm"
+        path = folder / f"{(37 * k) % 101:03d}.dcm"
         dataset = dataset_of(path, CT, "CT", ExplicitVRLittleEndian)
         dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = "1.2.3.7", FRAME
         dataset.ImagePositionPatient = [f"{x:.8g}" for x in matrix[:3, 3] + k * matrix[:3, 2]]

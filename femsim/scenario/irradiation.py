@@ -47,7 +47,7 @@ class Capsule(Section):
 class TargetSurface(Section):
     """The inside of a closed surface receives the prescribed dose, with a penumbra around it."""
 
-    path: str = Field(description="closed surface (STL, OBJ, PLY) in the frame of the jaw file")
+    path: str = Field(description="closed surface (STL, OBJ, PLY, VTP) in the frame of the jaw file")
     penumbra: Penumbra = from_card("tissue.penumbra")
 
 

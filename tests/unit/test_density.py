@@ -139,13 +139,13 @@ def test_bounds_are_recorded() -> None:
     assert record["young_min_mpa"] == 150.0
     assert record["young_max_mpa"] == 22000.0
     # Two equal blocks from 5 mm outwards: 2.188 g/cm3, which give the cap, lie at x = 17.08 mm, 0.0769 g/cm3 for
-    # 150 MPa at -23.52 mm, 1 g/cm3 at -5.77 mm; the median lies at an end of the gap.
+    # 150 MPa at -23.52 mm, 1 g/cm3 at -5.77 mm; the median lies at an end of the gap, within 2 mm for the screw holes.
     far = float(setting.operation.bone.bounds[1, 0])
     length = 2 * (far - 5.0)
     assert record["capped_share"] == pytest.approx((far - 17.08) / length, abs=0.02)
     assert record["raised_share"] == pytest.approx((far - 23.52) / length, abs=0.02)
     assert record["cortical_share"] == pytest.approx(0.5 + 0.77 / length, abs=0.02)
-    assert 6850.0 * 1.04**1.49 <= record["young_median_mpa"] <= 6850.0 * 1.56**1.49
+    assert 6850.0 * 0.936**1.49 <= record["young_median_mpa"] <= 6850.0 * 1.664**1.49
     assert record["hounsfield_min"] == pytest.approx(1300.0 - 52.0 * far, abs=20.0)
 
 
@@ -223,7 +223,7 @@ def test_a_dicom_folder_is_the_same_scan() -> None:
     write_ct(workspace() / "slices", values, shift @ matrix)
     content = scanned_bench("plain", sloping)
     register = np.linalg.inv(shift).tolist()
-    content["jaw"]["ct"].update(image="slices", register=register)
+    content["jaw"]["ct"].update(image="slices", register=register, softest="150 MPa")
     setting, image = setting_of(content), sloping_bench()[0]
     points = setting.operation.bone.points
     assert setting.measured is not None
