@@ -74,8 +74,8 @@ FITTED = {
 """Assumed constants that may be fitted, inside the ranges of their cards."""
 
 MILDER = {"Kt": -1.0, "g_t": 1.0, "k_fill": 1.0}
-"""Direction in which each spares the bone. k_res is not among them: where less bone is resorbed, an overloaded patch goes
-on bearing its load, and a screw may loosen earlier."""
+"""Direction in which each spares the bone. k_res is not among them: where less bone is resorbed, an overloaded patch
+goes on bearing its load, and a screw may loosen earlier."""
 
 VARIED = (
     *(f"tissue.{key}" for key in ("D50", "tauV", "krep", "sC", "chi", "x", "u50", "nu", "Bi", "aC", "aT", "aQ")),
