@@ -73,8 +73,9 @@ FITTED = {
 }
 """Assumed constants that may be fitted, inside the ranges of their cards."""
 
-MILDER = {"Kt": -1.0, "k_res": -1.0, "g_t": 1.0, "k_fill": 1.0}
-"""Direction in which each spares the bone."""
+MILDER = {"Kt": -1.0, "g_t": 1.0, "k_fill": 1.0}
+"""Direction in which each spares the bone. k_res is not among them: where less bone is resorbed, an overloaded patch
+goes on bearing its load, and a screw may loosen earlier."""
 
 VARIED = (
     *(f"tissue.{key}" for key in ("D50", "tauV", "krep", "sC", "chi", "x", "u50", "nu", "Bi", "aC", "aT", "aQ")),
@@ -453,9 +454,8 @@ def taken_over(out: Path, harsher: Path) -> int:
         raise InputError(f"{harsher}: is of other members or of another design than {out}")
     cards = load_parameters()
     mine, theirs = ({s: head["fitted"].get(s, cards[name]) for s, name in FITTED.items()} for head in (wanted, head))
-    if any(sign * (mine[symbol] - theirs[symbol]) < 0.0 for symbol, sign in MILDER.items()) or (
-        mine["k_t0"] != theirs["k_t0"]
-    ):
+    same = all(mine[symbol] == theirs[symbol] for symbol in FITTED if symbol not in MILDER)
+    if not same or any(sign * (mine[symbol] - theirs[symbol]) < 0.0 for symbol, sign in MILDER.items()):
         raise InputError(f"{harsher}: its constants are not harsher than those of {out} in every respect")
     done = {(row["member"], row["arm"]) for row in stored_rows(out)}
     held = [row for row in stored_rows(harsher) if not row["loose"] and not row["note"]]

@@ -193,6 +193,7 @@ def test_jaws_that_held_under_harsher_constants_are_taken_over(tmp_path: Path) -
     for name, head, message in (
         ("kt", {"seed": 6, "fitted": {"Kt": 3.5}}, "not harsher"),
         ("shear", {"seed": 6, "fitted": {"Kt": 2.0, "k_t0": 0.3}}, "not harsher"),
+        ("resorption", {"seed": 6, "fitted": {"Kt": 2.0, "k_res": 0.001}}, "not harsher"),
         ("seed", {"seed": 7, "fitted": {"Kt": 2.0}}, "other members"),
     ):
         calibrate.stored_rows(tmp_path / name, head)
