@@ -108,8 +108,8 @@ class LocalPool:
         self._running = [one for one in self._running if one.poll() is None]
         if self._died > MOST_DEATHS + MOST_ATTEMPTS * self.workers:
             raise FemsimError(
-                f"{self._died} workers have died and nothing was finished; {self.folder.path / 'logs'} holds what they "
-                "said"
+                f"{self._died} workers have died and nothing was finished; the last one said: {self._last_words()!r} "
+                f"({self.folder.path / 'logs'} holds the rest)"
             )
         queued = self.folder.manifest.open_tasks().get("queued", 0)
         for _ in range(min(self.workers - len(self._running), queued)):
@@ -128,6 +128,11 @@ class LocalPool:
                 env=environment(threads),
                 start_new_session=True,  # Ctrl-C reaches the study, which asks its workers to stop
             )
+
+    def _last_words(self) -> str:
+        logs = sorted((self.folder.path / "logs").glob("worker-*.log"))
+        lines = [line for log in logs for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        return lines[-1] if lines else "nothing"
 
     def stop(self) -> None:
         """Ask every worker to stop at its next safe point, then end it."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from femsim.errors import FemsimError
 from femsim.study.folder import StudyFolder
 from femsim.study.manifest import Claim
 from femsim.study.point import Workshop
@@ -88,7 +89,10 @@ def main() -> None:
     parser.add_argument("--parent", type=int, help="stop when this process is gone")
     arguments = parser.parse_args()
     stop = _Stop(arguments.parent)
-    work(StudyFolder.open(arguments.folder), stop)
+    try:
+        work(StudyFolder.open(arguments.folder), stop)
+    except FemsimError as error:
+        raise SystemExit(" ".join(str(error).split())) from None
 
 
 if __name__ == "__main__":

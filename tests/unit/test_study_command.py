@@ -11,10 +11,10 @@ from test_study_manifest import claimed
 from typer.testing import CliRunner
 
 from femsim.cli import app
-from femsim.errors import InputError
-from femsim.study import bench
+from femsim.errors import FemsimError, InputError
+from femsim.study import bench, execute
 from femsim.study.command import Where, planned
-from femsim.study.execute import THREADS, environment
+from femsim.study.execute import THREADS, LocalPool, environment, run_tasks
 from femsim.study.finish import check_sentences, duration, known_times, time_keys, times_file
 from femsim.study.folder import StudyFolder
 from femsim.study.load import load_study
@@ -131,6 +131,16 @@ def test_a_record_of_a_worker_that_died_too_early_is_kept(tmp_path, status):
     assert Workshop(folder).do(claim) == status
     assert folder.record(claim.name)["seconds"] == 1.0
     assert folder.manifest.states()[claim.name] == (status, "why" if status == "failed" else "")
+
+
+def test_workers_that_cannot_take_part_end_the_study_with_their_reason(tmp_path, monkeypatch):
+    """When nothing moves and workers only die, the study says what the last one said."""
+    folder = StudyFolder.create(tmp_path / "runs", plan_study(load_study(written(tmp_path))))
+    with folder.manifest._change() as connection:
+        connection.execute("UPDATE about SET value='other' WHERE key='cube'")
+    monkeypatch.setattr(execute, "MOST_DEATHS", -5)
+    with pytest.raises(FemsimError, match=r"the last one said: '.*this machine draws other patients"):
+        run_tasks(folder, LocalPool(folder, 1), lambda *counts: None)
 
 
 # --- table ----------------------------------------------------------------------------------------------------------
