@@ -23,7 +23,7 @@ from typing import Any
 from random_operations import DRAWS_VERSION, random_operation
 
 from femsim.durable import append_line
-from femsim.errors import MeshError
+from femsim.errors import FemsimError
 from femsim.geometry.bench_block import bench_block
 from femsim.geometry.jaw import Jaw, jaw_from_surface, parametric_jaw
 from femsim.geometry.operation import Operation, plan_operation
@@ -48,7 +48,7 @@ def measured(operation: Operation, sizing: Sizing) -> dict[str, Any]:
     start, used = time.perf_counter(), _processor_seconds()
     try:
         mesh = build_mesh(operation, sizing)
-    except MeshError as error:
+    except FemsimError as error:
         failed = {"failure": str(error)}
         return {"seconds": time.perf_counter() - start, "processor_seconds": _processor_seconds() - used, **failed}
     quality = mesh.quality
