@@ -123,8 +123,12 @@ def _bite_force(values: Values, value: Any) -> None:
     wanted, forces = read_quantity(value, "N"), [parse_quantity(str(task["force"]), "N") for task in tasks]
     if not forces[0] > 0.0:
         raise InputError(f"{BITE_FORCE}: the first task has no force that the others could be in proportion to")
+    scale = wanted / forces[0]
     for task, force in zip(tasks, forces, strict=True):
-        task["force"] = format_quantity(force * wanted / forces[0], "N")
+        task["force"] = format_quantity(force * scale, "N")
+        if (hard := task.get("hard_bite")) is not None:
+            stronger = scale * parse_quantity(str(hard["force"]), "N")
+            task["hard_bite"] = {**hard, "force": format_quantity(stronger, "N")}
     values["loading"] = {**values["loading"], "tasks": tasks}
 
 

@@ -113,7 +113,7 @@ def time_keys(plan: StudyPlan) -> Mapping[str, str]:
     scenario = plan.scenario(plan.points[0])
     jaw = "block" if scenario.jaw.bench_block is not None else "jaw"
     size = f"{jaw} {scenario.mesh.preset}"
-    tasks = len(scenario.loading.tasks)
+    tasks = len(scenario.loading.chewing)
     chewing = f"{tasks} tasks {scenario.simulate.years:g} years {plan.study.accuracy} to {plan.study.end}"
     return {"mesh": f"mesh {size}", "operator": f"operator {size}", "point": f"evolution {size} {chewing}"}
 

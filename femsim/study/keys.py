@@ -14,13 +14,13 @@ from femsim.scenario import Scenario
 from femsim.study.changes import DENSITY, DOSE, PATIENT, TIME
 
 KEY_LENGTH = 16
-OPERATOR_FORMAT = 3
+OPERATOR_FORMAT = 4
 """Raise it when the code makes another operator from the same scenario."""
 
 SHAPE_SECTIONS = ("jaw", "resection", "plate", "screws", "second_plate", "graft", "mesh")
 BULK_SECTIONS = (*SHAPE_SECTIONS, "bone", "solver", "irradiation")
 SHAPE_CARDS = frozenset({"bench", "graft", "jaw", "plates", "screws", "teeth"})
-BULK_CARDS = SHAPE_CARDS | {"cortex", "loads", "materials", "muscles"}
+BULK_CARDS = SHAPE_CARDS | {"cortex", "density", "loads", "materials", "muscles"}
 AVERAGING = frozenset({"loosening.averaging_distance", "loosening.averaging_volume"})
 """Of the card ``loosening``, these enter the unit stresses of the hardware that are stored with the operator."""
 
@@ -43,7 +43,7 @@ def enters_bulk(key: str) -> bool:
         return key.partition(".")[0] in BULK_CARDS or key in AVERAGING or key in STIFFENING
     first, *rest = key.split(".")
     if first == "loading":
-        return rest in ([], ["tasks"]) or rest[-1] == "bite" or len(rest) == 2
+        return rest in ([], ["tasks"]) or rest[-1] in ("bite", "left") or len(rest) == 2
     return first in BULK_SECTIONS
 
 
@@ -78,7 +78,7 @@ def operator_key(scenario: Scenario) -> str:
     """
     named = AVERAGING | (STIFFENING if scenario.irradiation is not None else frozenset())
     content = _content(scenario, BULK_SECTIONS, BULK_CARDS, named)
-    content["bites"] = list(dict.fromkeys(task.site for task in scenario.loading.tasks))
+    content["bites"] = list(dict.fromkeys(task.site for task in scenario.loading.chewing))
     content["format"], content["femsim"] = OPERATOR_FORMAT, __version__
     return _digest(content)
 
