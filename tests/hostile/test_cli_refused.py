@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from femsim.cli import app
 from femsim.geometry.bench_block import box_surface
 from femsim.geometry.surface import Surface
-from femsim.pipeline import setting
+from femsim.pipeline import anatomy
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = """\
@@ -59,7 +59,7 @@ PLANNING_ERRORS = {
 @pytest.fixture(autouse=True)
 def one_jaw(monkeypatch):
     """The parametric jaw is built once for all tests."""
-    monkeypatch.setattr(setting, "parametric_jaw", lambda shape: adult_jaw())
+    monkeypatch.setattr(anatomy, "parametric_jaw", lambda shape: adult_jaw())
 
 
 def scenario(tmp_path: Path, *changes: tuple[str, str]) -> Path:
