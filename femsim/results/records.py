@@ -34,24 +34,27 @@ HARDWARE_NOTE = (
 )
 
 
+BULK_LIMITS = {
+    True: "Moduli of the whole jaw are renewed when one of them has changed by the share in 'refresh_moduli'; bone next to "
+    "the screws ages every day.",
+    False: "Moduli of the whole jaw are those of the day of surgery; bone next to the screws ages every day.",
+}
+"""By whether the bulk ages."""
+
+SCREW_LIMITS = {
+    True: "Screws are cylinders of the outer thread with the bending stiffness of the core, locked rigidly to the plate.",
+    False: "Screws are cylinders of the outer thread with the bending stiffness of the core; where they are not locked, "
+    "their heads turn in the plate, which friction holds on the bone.",
+}
+"""By whether all screws are locked."""
+
+
 def limits_of(scenario: Scenario) -> list[str]:
     """What a reader must know about the model of one scenario."""
-    share = scenario.simulate.refresh_moduli
-    ageing = (
-        "those of the day of surgery" if share == "never" else f"renewed when one of them has changed by {share:.0%}"
-    )
-    plates = [scenario.screws, *([] if scenario.second_plate is None else [scenario.second_plate.screws])]
-    locked = (
-        "locked rigidly to the plate"
-        if all(screws.locking for screws in plates)
-        else "where not locked, their heads turn in the plate, which friction holds on the bone"
-    )
-    return [
-        *LIMITS[:-1],
-        f"Moduli of the whole jaw are {ageing}; bone next to the screws ages every day.",
-        f"Screws are cylinders of the outer thread with the bending stiffness of the core, {locked}.",
-        LIMITS[-1],
-    ]
+    second = scenario.second_plate
+    locked = scenario.screws.locking and (second is None or second.screws.locking)
+    ages = scenario.irradiation is not None and scenario.simulate.refresh_moduli != "never"
+    return [*LIMITS[:-1], BULK_LIMITS[ages], SCREW_LIMITS[locked], LIMITS[-1]]
 
 
 def opening_record(scenario: Scenario, hash8: str) -> dict[str, Any]:

@@ -179,10 +179,11 @@ def test_no_sentence_claims_safety():
 
 def test_fixed_sentences_of_runs_are_in_the_catalogue():
     """Limits, remarks and checks that runs write are known to the catalogue, so that they can be translated."""
-    from femsim.results.records import HARDWARE_NOTE, LIMITS
+    from femsim.results.records import BULK_LIMITS, HARDWARE_NOTE, LIMITS, SCREW_LIMITS
 
     record = load_catalogue().sections["record"]
     balance = (REPORT.parent / "interface" / "balance.py").read_text(encoding="utf-8")
     checks = re.findall(r'Check\(\s*"([^"]+)"', balance)
     assert checks
-    assert {*LIMITS, HARDWARE_NOTE, *checks} - record.keys() == set()
+    told = {*LIMITS, *BULK_LIMITS.values(), *SCREW_LIMITS.values(), HARDWARE_NOTE, *checks}
+    assert told - record.keys() == set()

@@ -127,7 +127,7 @@ def test_plate_turns_up_the_ramus(kind: str, real_jaw_path: object) -> None:
 
 def test_screws_near_the_joint_are_told() -> None:
     """A row that reaches the neck of the condyle is built, and the distance to the joint is told."""
-    segment = SegmentPlan(ramus=(36, 41.0))
+    segment = SegmentPlan(ramus=(36, 40.0))
     operation = plan_operation(adult_jaw(), load_parameters(), segments=[segment], plates=[PlatePlan(per_stump=2)])
     told = [warning for warning in operation.warnings if "from the top of the left condyle" in warning]
     assert told
@@ -138,7 +138,10 @@ def test_muscles_go_with_angle_and_coronoid() -> None:
     """Masseter and medial pterygoid are lost with the angle, temporalis with the coronoid; the other side keeps all."""
     planes = [(np.array(point), np.array(normal)) for point, normal in RAMUS["parametric"]]
     bites = ["right-first-molar"]
-    angle = plan_operation(adult_jaw(), load_parameters(), segments=[SegmentPlan(planes=planes)], bites=bites)
+    plates = [PlatePlan(per_stump=3)]
+    angle = plan_operation(
+        adult_jaw(), load_parameters(), segments=[SegmentPlan(planes=planes)], plates=plates, bites=bites
+    )
     lost = {entry.split()[0] for entry in angle.dropped}
     assert lost >= {"SM_left", "MP_left"}
     assert not any("PT_left" in entry or "right" in entry for entry in angle.dropped)
