@@ -35,16 +35,17 @@ HARDWARE_NOTE = (
 
 
 BULK_LIMITS = {
-    True: "Moduli of the whole jaw are renewed when one of them has changed by the share in 'refresh_moduli'; bone next to "
-    "the screws ages every day.",
+    True: "Moduli of the whole jaw are renewed when one of them has changed by the share in 'refresh_moduli'; bone next "
+    "to the screws ages every day.",
     False: "Moduli of the whole jaw are those of the day of surgery; bone next to the screws ages every day.",
 }
 """By whether the bulk ages."""
 
 SCREW_LIMITS = {
-    True: "Screws are cylinders of the outer thread with the bending stiffness of the core, locked rigidly to the plate.",
-    False: "Screws are cylinders of the outer thread with the bending stiffness of the core; where they are not locked, "
-    "their heads turn in the plate, which friction holds on the bone.",
+    True: "Screws are cylinders of the outer thread with the bending stiffness of the core, locked rigidly to the "
+    "plate.",
+    False: "Screws are cylinders of the outer thread with the bending stiffness of the core; where they are not "
+    "locked, their heads turn in the plate, which friction holds on the bone.",
 }
 """By whether all screws are locked."""
 

@@ -130,7 +130,7 @@ def ball(open_at: float = 2.0) -> Surface:
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        ("open", ["jaw.stl: the surface is not closed", "of its edges are free", "close larger ones and export it again"]),
+        ("open", ["jaw.stl: the surface is not closed", "of its edges are free", "close larger ones and export"]),
         ("cut off", ["jaw.stl: the file is broken or cut off", "again"]),
         ("empty", ["jaw.stl: the file is broken or cut off", "0 bytes"]),
         ("text", ["jaw.stl: "]),
