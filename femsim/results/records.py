@@ -35,8 +35,8 @@ HARDWARE_NOTE = (
 
 
 BULK_LIMITS = {
-    True: "Moduli of the whole jaw are renewed when one of them has changed by the share in 'refresh_moduli'; bone next "
-    "to the screws ages every day.",
+    True: "Moduli of the whole jaw are renewed when one of them has changed by the share in 'refresh_moduli'; bone "
+    "next to the screws ages every day.",
     False: "Moduli of the whole jaw are those of the day of surgery; bone next to the screws ages every day.",
 }
 """By whether the bulk ages."""
