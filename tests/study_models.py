@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 
 from femsim.study.command import Where, run_study
 from femsim.study.finish import Finished
-from femsim.study.table import read_study_table
+from femsim.study.table import TEXT
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -74,3 +75,18 @@ def started(file: Path, runs: Path, environment: Mapping[str, str], *options: st
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def read_study_table(folder: Path) -> list[dict[str, Any]]:
+    """Read ``table.csv``: numbers as floats, empty cells as None, words as text."""
+    with (folder / "table.csv").open(encoding="utf-8", newline="") as stream:
+        return [{name: _cell(name, text) for name, text in one.items()} for one in csv.DictReader(stream)]
+
+
+def _cell(name: str, text: str) -> Any:
+    if text == "" or name in TEXT:
+        return text or None
+    try:
+        return float(text)
+    except ValueError:
+        return text

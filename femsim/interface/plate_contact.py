@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from femsim.errors import MeshError
 from femsim.interface.joints import PAD, SEAT, JointConstants, JointLaw
+from femsim.interface.patches import ScrewGeometry
 from femsim.mesh.release import HoleWalls
 from femsim.mesh.tetmesh import BONE, Mesh
 
@@ -24,15 +25,9 @@ DEEPEST = 4.0
 """Bone farther than this below the plate [mm] is not what the plate is pressed onto."""
 
 
-class UnlockedScrew(Protocol):
-    """What a screw must tell: ``femsim.geometry`` screws fit."""
+class UnlockedScrew(ScrewGeometry, Protocol):
+    """What a screw that is not locked must tell besides: ``femsim.geometry`` screws fit."""
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def head(self) -> np.ndarray: ...
-    @property
-    def axis(self) -> np.ndarray: ...
     @property
     def diameter(self) -> float: ...
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,23 +47,6 @@ def write_study_table(folder: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[
     content = pyarrow.table(arrays)
     write_via(folder / "table.parquet", lambda part: pyarrow.parquet.write_table(content, part))
     return (folder / "table.csv", folder / "table.parquet")
-
-
-def read_study_table(folder: Path) -> list[dict[str, Any]]:
-    """Read ``table.csv``: numbers as floats, empty cells as None, words as text."""
-    with (folder / "table.csv").open(encoding="utf-8", newline="") as stream:
-        return [{name: _cell(name, text) for name, text in one.items()} for one in csv.DictReader(stream)]
-
-
-def _cell(name: str, text: str) -> Any:
-    if text == "":
-        return None
-    if name in TEXT:
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _typed(name: str, values: Iterable[Any]) -> list[Any]:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 from pipeline_models import session_cache
-from study_models import ONE_THREAD, comparable
+from study_models import ONE_THREAD, comparable, read_study_table
 from test_study_restart import POINTS, study_in, undisturbed
 
 from femsim.study.command import Where, run_study
-from femsim.study.table import read_study_table
 
 pytestmark = pytest.mark.slow
 SLURM_SCRIPT = Path(__file__).resolve().parents[1] / "one_node_slurm.sh"

@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 from pipeline_models import session_cache, workspace
-from study_models import comparable, finished, started, study_values, written
+from study_models import comparable, finished, read_study_table, started, study_values, written
 
 from femsim.study.command import Where, run_study
 from femsim.study.folder import StudyFolder
-from femsim.study.table import read_study_table
 
 POINTS = 10
 PATIENCE = 240.0

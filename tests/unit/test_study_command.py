@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from study_models import study_values, written
+from study_models import read_study_table, study_values, written
 from test_study_manifest import claimed
 from typer.testing import CliRunner
 
@@ -20,7 +20,7 @@ from femsim.study.folder import StudyFolder
 from femsim.study.load import load_study
 from femsim.study.plan import plan_study
 from femsim.study.point import Workshop
-from femsim.study.table import columns, read_study_table, row, write_study_table
+from femsim.study.table import columns, row, write_study_table
 
 
 @pytest.fixture(autouse=True)

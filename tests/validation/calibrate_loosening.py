@@ -111,19 +111,8 @@ FRACTIONS = 30
 HORIZON = 5 * 365.25
 ARMS = ("healthy", "irradiated")
 
-COARSE = Tolerances(
-    bonded=0.02,
-    damage=0.01,
-    clearance=0.001,
-    clearance_share=0.05,
-    damage_change=0.4,
-    first_step=0.25,
-    longest_step=60.0,
-    watch_step=7.0,
-    event=0.5,
-    contact=1e-4,
-)
-"""Ten times looser than a run: the first screw of the standard jaw loosens on day 233 instead of 231."""
+COARSE = Tolerances.coarse()
+"""About twenty times looser than a run: the first screw of the standard jaw loosens on day 233 instead of 231."""
 
 LONGEST_RUN = 60.0
 """Processor seconds after which a run is given up and its jaw censored on the day reached; the number is reported."""
