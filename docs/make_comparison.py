@@ -7,6 +7,7 @@ Three plates over the healthy and over the irradiated jaw. Scenarios without a c
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -50,11 +51,12 @@ def cells(jaw: str, row: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     """Make both pages and the table."""
+    os.chdir(ROOT)  # pages tell where values come from: by names relative to the source tree
     lines = [" | ".join(HEAD), " | ".join(["---"] * len(HEAD))]
     hooks = Hooks(stage=lambda name: print(name, flush=True), note=print)
     PAGES.mkdir(exist_ok=True)
     for name, (jaw, scenarios) in JAWS.items():
-        designs = [load_scenario(ROOT / "scenarios" / f"{scenario}.yaml") for scenario in scenarios]
+        designs = [load_scenario(Path("scenarios") / f"{scenario}.yaml") for scenario in scenarios]
         result = compare(designs, ROOT / "runs", hooks)
         target = PAGES / f"{name}.html"
         shutil.copyfile(result.page, target)

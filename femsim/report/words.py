@@ -147,7 +147,7 @@ def plate_margin(run: RunData, words: Catalogue) -> str:
     return words.say(
         "words.fatigue_margin" if row["fatigue_margin"] > 1 else "words.fatigue_passed",
         part=part_name(row["part"], words),
-        margin=words.number(row["fatigue_margin"], 2),
+        growth=words.percent(row["fatigue_margin"] - 1.0, 2),
         amplitude=words.number(row["amplitude_mpa"]),
         allowed=words.number(row["endurance_mpa"]),
     )
