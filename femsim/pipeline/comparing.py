@@ -16,7 +16,7 @@ from femsim.pipeline.hooks import Hooks
 from femsim.report import print_page, write_comparison
 from femsim.report.catalogue import ENGLISH, load_catalogue
 from femsim.report.ensemble import find_ensemble
-from femsim.report.page import MOST_DESIGNS, comparison_rows, find_study
+from femsim.report.page import check_count, comparison_rows, find_study
 from femsim.results import RunFolder, new_folder, open_run
 from femsim.scenario import Scenario, scenario_hash
 
@@ -75,8 +75,7 @@ def compare(
     FemsimError
         Bad input, a stop, or no browser to print with; the page exists in the last case.
     """
-    if not 2 <= len(designs) <= MOST_DESIGNS:
-        raise InputError(f"{len(designs)} designs to compare; a page holds two to {MOST_DESIGNS}: make several pages")
+    check_count(len(designs))  # before anything is run
     hooks, words = hooks or Hooks(), load_catalogue(language)
     notes: list[str] = []
     if study is not None:  # a wrong one is refused before anything is run

@@ -92,14 +92,19 @@ def write_comparison(
     InputError
         Fewer than two or more than four runs, or the study knows none of them.
     """
-    if not 2 <= len(folders) <= MOST_DESIGNS:
-        raise InputError(f"{len(folders)} designs to compare; a page holds two to {MOST_DESIGNS}: make several pages")
+    check_count(len(folders))
     words = words or load_catalogue()
     ensemble = find_study(folders, study)
     designs = designs_of(folders, ensemble)
     missing = draw_pictures(folders, words, note)
     write_text(path, render_page(designs, words, missing, ensemble=ensemble, command=command))
     return path
+
+
+def check_count(designs: int) -> None:
+    """Refuse to compare fewer than two designs, or more than a page holds."""
+    if not 2 <= designs <= MOST_DESIGNS:
+        raise InputError(f"{designs} designs to compare; a page holds two to {MOST_DESIGNS}: make several pages")
 
 
 def draw_pictures(folders: Iterable[RunFolder], words: Catalogue, note: Callable[[str], None]) -> list[str]:
